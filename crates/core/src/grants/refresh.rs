@@ -1,0 +1,162 @@
+//! RFC 6749 section 6 with rotation: each use of a refresh token yields its one successor.
+//!
+//! A client whose answer was lost, or that refreshes in parallel, presents a token that was used before. Within
+//! the grace window it gets the same successor again, used or not; later only a client that authenticated does, and
+//! only while the successor itself was never used. Any other replay means that two parties hold the token: the whole
+//! family ends. The successor is kept sealed under a key that only the presented token yields, so the database alone
+//! gives no token away.
+
+use super::{GrantError, TokenSet, expect_allowed};
+use crate::audit::Actor;
+use crate::env::Env;
+use crate::id::{ClientId, ServiceId, Subject};
+use crate::mint::{self, MintRequest};
+use crate::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
+use crate::sessions;
+use crate::settings::Settings;
+use crate::store::{AuditEntry, Client, GrantType, RefreshToken, Rotation, Service, Session, StoreError, Tx};
+use crate::target::{self, Target};
+
+/// Who presents a refresh token.
+#[derive(Debug, Clone)]
+pub enum Presenter {
+    /// A client that authenticated.
+    Client(Client),
+    /// The JSON calls, where the token is all there is; its default audience.
+    AuthApi {
+        /// The built-in client.
+        client: ClientId,
+        /// The authority as a service.
+        default_audience: ServiceId,
+    },
+}
+
+impl Presenter {
+    fn client_id(&self) -> &ClientId {
+        match self {
+            Self::Client(client) => &client.id,
+            Self::AuthApi { client, .. } => client,
+        }
+    }
+
+    fn is_authenticated(&self) -> bool {
+        matches!(self, Self::Client(_))
+    }
+
+    fn target(&self, tx: &dyn Tx, target: &Target) -> Result<Service, GrantError> {
+        Ok(match self {
+            Self::Client(client) => target::of_client(tx, client, target)?,
+            Self::AuthApi { default_audience, .. } => target::of_any(tx, target, default_audience)?,
+        })
+    }
+}
+
+/// What became of a presented token. Both are to be committed.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// New tokens.
+    Tokens(Box<TokenSet>),
+    /// It was replayed: its family has ended. The position in the log to wait for.
+    FamilyEnded(u64),
+}
+
+/// Uses a refresh token.
+///
+/// # Errors
+/// [`GrantError`]; then nothing may be committed.
+pub fn grant(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    settings: &Settings,
+    actor: &Actor,
+    presenter: &Presenter,
+    presented: &PlainSecret,
+    target: &Target,
+) -> Result<Refreshed, GrantError> {
+    if let Presenter::Client(client) = presenter {
+        expect_allowed(client, GrantType::RefreshToken)?;
+    }
+    let token = tx.refresh_token(&presented.hash())?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
+    let session = tx.session(&token.session_id)?.ok_or(GrantError::InvalidGrant("unknown session"))?;
+    if session.client_id != *presenter.client_id() {
+        return Err(GrantError::InvalidGrant("another client's refresh token"));
+    }
+    if !sessions::is_usable(tx, env, &session)? {
+        return Err(GrantError::InvalidGrant("the session has ended"));
+    }
+    let audience = presenter.target(tx, target)?;
+    let successor = match &token.rotation {
+        None => rotate(tx, env, &token, presented)?,
+        Some(rotation) => match replayed(tx, env, settings, presenter, presented, rotation)? {
+            Some(successor) => successor,
+            None => return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
+        },
+    };
+    let session = touch(tx, env, settings, session)?;
+    let request = MintRequest {
+        subject: Subject::User(session.user_id.clone()),
+        client: session.client_id.clone(),
+        audience,
+        sid: Some(session.id.clone()),
+        act: None,
+        not_after: Some(session.expires_at.unix_seconds()),
+    };
+    let access = mint::prepare(tx, env, settings, &request)?;
+    Ok(Refreshed::Tokens(Box::new(TokenSet::with_refresh(access, successor, &session, env))))
+}
+
+/// First use: the successor takes its place.
+fn rotate(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    token: &RefreshToken,
+    presented: &PlainSecret,
+) -> Result<PlainSecret, GrantError> {
+    let successor = PlainSecret::generate(REFRESH_TOKEN_PREFIX, env.random);
+    let rotation = Rotation {
+        at: env.now,
+        successor: successor.hash(),
+        sealed_successor: presented.seal(&successor).map_err(StoreError::failed)?,
+    };
+    tx.rotate_refresh_token(&token.hash, &rotation)?;
+    tx.insert_refresh_token(&RefreshToken {
+        hash: rotation.successor,
+        session_id: token.session_id.clone(),
+        created_at: env.now,
+        rotation: None,
+    })?;
+    Ok(successor)
+}
+
+/// A later use: the same successor if the replay is an honest one, `None` if it is not.
+fn replayed(
+    tx: &dyn Tx,
+    env: Env<'_>,
+    settings: &Settings,
+    presenter: &Presenter,
+    presented: &PlainSecret,
+    rotation: &Rotation,
+) -> Result<Option<PlainSecret>, GrantError> {
+    let in_grace = env.now.since(rotation.at) <= settings.refresh_grace;
+    let successor_unused = tx.refresh_token(&rotation.successor)?.is_some_and(|token| token.rotation.is_none());
+    let honest = in_grace || (presenter.is_authenticated() && successor_unused);
+    if !honest {
+        return Ok(None);
+    }
+    Ok(Some(presented.open(&rotation.sealed_successor).map_err(StoreError::failed)?))
+}
+
+fn end_family(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, session: &Session) -> Result<u64, GrantError> {
+    tracing::warn!(session = %session.id, "a used refresh token came again: its session has ended");
+    let entry = AuditEntry { subject: session.user_id.to_string(), ..actor.entry("refresh_reuse", "session_ended") };
+    tx.append_audit(&entry, env.now)?;
+    let seq = sessions::end(tx, env, actor, "session_ended", &session.id)?;
+    Ok(seq.unwrap_or_default())
+}
+
+fn touch(tx: &mut dyn Tx, env: Env<'_>, settings: &Settings, mut session: Session) -> Result<Session, GrantError> {
+    session.last_used_at = env.now;
+    session.idle_expires_at = env.now.plus(settings.session_idle_ttl).min(session.expires_at);
+    tx.touch_session(&session.id, session.last_used_at, session.idle_expires_at)?;
+    Ok(session)
+}

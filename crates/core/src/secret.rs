@@ -1,0 +1,143 @@
+//! Secrets that we make and hand out: refresh tokens and client secrets.
+//!
+//! The plain form goes to its owner once; the store only ever sees the hash. They are different types, so one
+//! cannot be stored or compared as the other by mistake.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::{digest, hkdf};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::env::Random;
+
+/// A secret of 256 random bits in its plain form: a prefix that names its kind, and base64url.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainSecret(Zeroizing<String>);
+
+/// SHA-256 of a [`PlainSecret`]. With 256 random bits below it, it needs neither salt nor stretching.
+#[derive(Clone, Copy)]
+pub struct HashedSecret([u8; 32]);
+
+/// The prefix of client secrets.
+pub const CLIENT_SECRET_PREFIX: &str = "psk_";
+/// The prefix of refresh tokens.
+pub const REFRESH_TOKEN_PREFIX: &str = "prt_";
+
+impl PlainSecret {
+    /// A new secret of the kind that `prefix` names.
+    pub fn generate(prefix: &str, random: &dyn Random) -> Self {
+        let mut bits = Zeroizing::new([0_u8; 32]);
+        random.fill(bits.as_mut());
+        Self(Zeroizing::new(format!("{prefix}{}", Base64UrlUnpadded::encode_string(bits.as_ref()))))
+    }
+
+    /// A secret as somebody presented it.
+    pub fn presented(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text, to be sent to its owner and nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the store keeps.
+    pub fn hash(&self) -> HashedSecret {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, self.0.as_bytes()).as_ref());
+        HashedSecret(hash)
+    }
+
+    /// Seals `successor` under a key that only this plain text yields, so that the store alone gives no token.
+    pub(crate) fn seal(&self, successor: &Self) -> Result<Vec<u8>, SealError> {
+        let mut sealed = successor.0.as_bytes().to_vec();
+        let nonce = self.sealing_key()?.seal_in_place_append_tag(Aad::empty(), &mut sealed).map_err(|_| SealError)?;
+        sealed.extend_from_slice(nonce.as_ref());
+        Ok(sealed)
+    }
+
+    /// Opens what [`PlainSecret::seal`] made with the same plain text.
+    pub(crate) fn open(&self, sealed: &[u8]) -> Result<Self, SealError> {
+        let (body, nonce) = sealed.split_last_chunk::<12>().ok_or(SealError)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let nonce = aws_lc_rs::aead::Nonce::assume_unique_for_key(*nonce);
+        let plain = self.sealing_key()?.open_in_place(nonce, Aad::empty(), &mut body).map_err(|_| SealError)?;
+        let text = std::str::from_utf8(plain).map_err(|_| SealError)?;
+        Ok(Self::presented(text))
+    }
+
+    fn sealing_key(&self) -> Result<RandomizedNonceKey, SealError> {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"propusk refresh successor v1");
+        let pseudo_random = salt.extract(self.0.as_bytes());
+        let expanded = pseudo_random.expand(&[b"aes-256-gcm"], hkdf::HKDF_SHA256).map_err(|_| SealError)?;
+        let mut key = Zeroizing::new([0_u8; 32]);
+        expanded.fill(key.as_mut()).map_err(|_| SealError)?;
+        RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| SealError)
+    }
+}
+
+/// Sealing or opening failed: the wrong key, or a changed text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be opened with this key")]
+pub struct SealError;
+
+impl HashedSecret {
+    /// The hash as the store keeps it.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A hash read back from the store.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// In constant time.
+impl PartialEq for HashedSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for HashedSecret {}
+
+impl fmt::Debug for PlainSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainSecret(…)")
+    }
+}
+
+impl fmt::Debug for HashedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashedSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::SystemRandom;
+
+    #[test]
+    fn a_successor_opens_only_with_its_predecessor() {
+        let [first, second, other] = [0; 3].map(|_| PlainSecret::generate(REFRESH_TOKEN_PREFIX, &SystemRandom));
+        let sealed = first.seal(&second).unwrap();
+        assert_eq!(first.open(&sealed).unwrap(), second);
+        assert_eq!(other.open(&sealed), Err(SealError));
+        let mut changed = sealed.clone();
+        changed[3] ^= 1;
+        assert_eq!(first.open(&changed), Err(SealError));
+        assert_eq!(first.open(&[]), Err(SealError));
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let secret = PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom);
+        assert!(secret.expose().starts_with("psk_") && secret.expose().len() == 4 + 43);
+        assert_eq!(format!("{secret:?} {:?}", secret.hash()), "PlainSecret(…) HashedSecret(…)");
+    }
+}

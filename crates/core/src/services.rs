@@ -1,0 +1,64 @@
+//! Services: registration of an audience with its own key ring.
+
+use crate::audit::Actor;
+use crate::env::Env;
+use crate::id::Permission;
+use crate::keys::{self, FreshKey};
+use crate::log::{self, Change};
+use crate::store::{AuditEntry, RoleGrant, Service, StoreError, Tx};
+
+/// Why no service was registered.
+#[derive(Debug, thiserror::Error)]
+pub enum NewServiceError {
+    /// There is one with this id or URI.
+    #[error("the service exists")]
+    Exists,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Registers a service. Its keys were made before the transaction. Answers the position in the log to wait for.
+///
+/// # Errors
+/// [`NewServiceError`].
+pub fn create(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    service: &Service,
+    active: FreshKey,
+    spare: FreshKey,
+) -> Result<u64, NewServiceError> {
+    if !tx.insert_service(service)? {
+        return Err(NewServiceError::Exists);
+    }
+    keys::install_first_keys(tx, env, active, spare)?;
+    let entry = AuditEntry { service: Some(service.id.to_string()), ..actor.entry("service_created", "ok") };
+    tx.append_audit(&entry, env.now)?;
+    Ok(log::append(tx, env, &Change::KeysChanged(service.id.clone()))?)
+}
+
+/// Makes a role of a service, or replaces what it permits. Answers the position in the log to wait for.
+///
+/// # Errors
+/// When the store fails.
+pub fn put_role(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    role: &RoleGrant,
+    permissions: &[Permission],
+) -> Result<u64, StoreError> {
+    if tx.role_exists(role)? && tx.permissions_of_role(role)? == permissions {
+        return Ok(tx.log_state()?.head);
+    }
+    tx.put_role(role, permissions)?;
+    let entry = AuditEntry {
+        subject: role.role.to_string(),
+        service: Some(role.service.to_string()),
+        ..actor.entry("role_put", "ok")
+    };
+    tx.append_audit(&entry, env.now)?;
+    log::append(tx, env, &Change::PolicyChanged(role.service.clone()))
+}

@@ -1,0 +1,47 @@
+//! The log of events: every change that can turn a "yes" into a "no".
+
+use super::StoreError;
+use crate::env::Timestamp;
+
+/// The one row that orders the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogState {
+    /// The `seq` of the last event; 0 when there is none.
+    pub head: u64,
+    /// Unix seconds. No token lives longer; it only grows.
+    pub exp_ceiling: u64,
+    /// Unix seconds. Events with `until` at or before it are dropped; it only grows.
+    pub floor: u64,
+}
+
+/// An event as it is stored. [`crate::log`] gives it meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its place in the log.
+    pub seq: u64,
+    /// The name of the event.
+    pub kind: String,
+    /// What it is about: a `jti`, `sid`, `sub`, `kid` or audience.
+    pub key: String,
+    /// What else it carries, as JSON; empty for most.
+    pub payload: String,
+    /// Unix seconds: the ceiling at its commit.
+    pub until: u64,
+    /// When it was written, for people.
+    pub at: Timestamp,
+}
+
+/// Storage of the log.
+pub trait Log {
+    /// The one row.
+    fn log_state(&self) -> Result<LogState, StoreError>;
+    /// The `seq` of the newest event with this kind and key.
+    fn last_event(&self, kind: &str, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Up to `limit` events after `seq`, in order.
+    fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<LogRow>, StoreError>;
+    /// Appends an event; the row takes `head + 1` as its `seq`, which is answered. Takes the log's row lock, so it
+    /// comes after every other write of its transaction.
+    fn append_event(&mut self, kind: &str, key: &str, payload: &str, at: Timestamp) -> Result<u64, StoreError>;
+    /// Raises the ceiling and the floor to at least these, and drops events that the floor has passed.
+    fn raise_log_limits(&mut self, exp_ceiling: u64, floor: u64) -> Result<LogState, StoreError>;
+}

@@ -1,0 +1,57 @@
+//! Sessions: a person's sign-ins.
+
+use super::{Page, StoreError};
+use crate::env::Timestamp;
+use crate::id::{ClientId, SessionId, UserId};
+
+/// A person's sign-in at one client, and the family of its refresh tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The claim `sid`.
+    pub id: SessionId,
+    /// Whose session it is.
+    pub user_id: UserId,
+    /// At which client.
+    pub client_id: ClientId,
+    /// The head of the log when the person signed in.
+    pub epoch: u64,
+    /// What was asked for at sign-in; it never grows.
+    pub scope: Option<String>,
+    /// Sign-in.
+    pub created_at: Timestamp,
+    /// Last refresh.
+    pub last_used_at: Timestamp,
+    /// The idle limit as of the last refresh, never beyond `expires_at`.
+    pub idle_expires_at: Timestamp,
+    /// The absolute limit.
+    pub expires_at: Timestamp,
+    /// Set when it was ended before its time.
+    pub ended_at: Option<Timestamp>,
+    /// Where it came from.
+    pub origin: SessionOrigin,
+}
+
+/// From where a person signed in, to be shown to that person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionOrigin {
+    /// Address of the person's device, as far as it is known.
+    pub address: Option<String>,
+    /// `User-Agent`, untrusted text, cut to 256 bytes.
+    pub user_agent: Option<String>,
+}
+
+/// Storage of [`Session`]s.
+pub trait Sessions {
+    /// By id, ended ones too.
+    fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// A person's sessions that were not ended, expired ones too, in order of id; `page.after` is an id.
+    fn sessions_of(&self, user: &UserId, page: &Page) -> Result<Vec<Session>, StoreError>;
+    /// A new session.
+    fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// Sets `last_used_at` and `idle_expires_at`.
+    fn touch_session(&mut self, id: &SessionId, at: Timestamp, idle_expires_at: Timestamp) -> Result<(), StoreError>;
+    /// Sets `ended_at`; `false` if it was ended before.
+    fn end_session(&mut self, id: &SessionId, at: Timestamp) -> Result<bool, StoreError>;
+    /// Ends every session of a person; the number that had not been ended before.
+    fn end_sessions_of(&mut self, user: &UserId, at: Timestamp) -> Result<usize, StoreError>;
+}

@@ -1,0 +1,39 @@
+//! People.
+
+use super::{Page, StoreError};
+use crate::env::Timestamp;
+use crate::id::UserId;
+
+/// A person who can sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The `sub` of this person's tokens; never used again for anyone else.
+    pub id: UserId,
+    /// In the stored form of [`crate::username`], unique.
+    pub username: String,
+    /// Not verified, hence not unique.
+    pub email: Option<String>,
+    /// An argon2id hash in PHC form; `None` for a person who has no password.
+    pub password_hash: Option<String>,
+    /// A disabled person gets no token and no session.
+    pub disabled: bool,
+    /// The `seq` of the last event that ended everything this person had; 0 if there was none. Sessions with an
+    /// earlier epoch are not refreshed.
+    pub ended_seq: u64,
+    /// When this person registered.
+    pub created_at: Timestamp,
+}
+
+/// Storage of [`User`]s.
+pub trait Users {
+    /// By id.
+    fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+    /// By the stored form of the username.
+    fn user_by_username(&self, username: &str) -> Result<Option<User>, StoreError>;
+    /// In order of id; `page.after` is an id.
+    fn users(&self, page: &Page) -> Result<Vec<User>, StoreError>;
+    /// A new user; `false` if the username is taken (then nothing was written).
+    fn insert_user(&mut self, user: &User) -> Result<bool, StoreError>;
+    /// Replaces every field of the user with this id but `username` and `created_at`.
+    fn update_user(&mut self, user: &User) -> Result<(), StoreError>;
+}

@@ -1,0 +1,185 @@
+//! People: registration, disabling, enabling.
+
+use crate::audit::Actor;
+use crate::env::Env;
+use crate::id::{SessionId, Subject, UserId};
+use crate::log::{self, Change};
+use crate::roles;
+use crate::sessions;
+use crate::store::{AuditEntry, Holder, Page, StoreError, Tx, User};
+use crate::username::{self, UsernameError};
+
+/// A person who wants to register; the password is hashed already.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// In the stored form of [`username::stored_form`].
+    pub username: String,
+    /// As it was typed, its domain lower-cased.
+    pub email: Option<String>,
+    /// An argon2id hash in PHC form.
+    pub password_hash: String,
+}
+
+/// Why nobody was registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Somebody has this username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Registers a person.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, new: NewUser) -> Result<User, RegisterError> {
+    let user = User {
+        id: UserId::generate(env.random),
+        username: new.username,
+        email: new.email,
+        password_hash: Some(new.password_hash),
+        disabled: false,
+        ended_seq: 0,
+        created_at: env.now,
+    };
+    if !tx.insert_user(&user)? {
+        return Err(RegisterError::UsernameTaken);
+    }
+    tx.append_audit(&entry(actor, "user_registered", &user.id), env.now)?;
+    Ok(user)
+}
+
+/// The person with this username in whatever case it was typed; `None` also for what cannot be a username.
+///
+/// # Errors
+/// When the store fails.
+pub fn by_typed_username(tx: &dyn Tx, typed: &str) -> Result<Option<User>, StoreError> {
+    match username::stored_form(typed) {
+        Ok(name) => tx.user_by_username(&name),
+        Err(UsernameError::Length | UsernameError::Characters | UsernameError::Scripts) => Ok(None),
+    }
+}
+
+/// Checks an e-mail address as far as it makes sense (RFC 5321 lengths, one `@`), and lower-cases its domain.
+/// `None` if it cannot be one.
+pub fn normal_email(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let sane = |part: &str| !part.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\"\\".contains(c));
+    let domain_ok = !domain.is_empty()
+        && domain.len() <= 255
+        && !domain.contains('@')
+        && domain.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+        && sane(domain);
+    let local_ok = !local.is_empty() && local.len() <= 64 && !local.contains('@') && sane(local);
+    (domain_ok && local_ok && text.len() <= 254).then(|| format!("{local}@{}", domain.to_lowercase()))
+}
+
+/// Why a person was neither disabled nor enabled.
+#[derive(Debug, thiserror::Error)]
+pub enum UserChangeError {
+    /// No such person.
+    #[error("no such user")]
+    Unknown,
+    /// It is the last administrator.
+    #[error("the last administrator")]
+    LastAdmin,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Disables a person: every session and token ends. Answers the position in the log to wait for.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Result<u64, UserChangeError> {
+    let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    if user.disabled {
+        return Ok(tx.log_state()?.head);
+    }
+    if roles::is_last_admin(tx, &Holder::User(id.clone()))? {
+        return Err(UserChangeError::LastAdmin);
+    }
+    tx.append_audit(&entry(actor, "user_disabled", id), env.now)?;
+    Ok(end_everything(tx, env, User { disabled: true, ..user })?)
+}
+
+/// Lets a disabled person sign in again; sessions and tokens from before stay ended. Answers the head of the log.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn enable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Result<u64, UserChangeError> {
+    let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    if user.disabled {
+        tx.append_audit(&entry(actor, "user_enabled", id), env.now)?;
+        tx.update_user(&User { disabled: false, ..user })?;
+    }
+    Ok(tx.log_state()?.head)
+}
+
+/// Ends every session and token of a person. Answers the position in the log to wait for.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn sign_out_everywhere(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Result<u64, UserChangeError> {
+    let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    tx.append_audit(&entry(actor, "signed_out_everywhere", id), env.now)?;
+    Ok(end_everything(tx, env, user)?)
+}
+
+/// Gives a person another password, hashed already. Every session ends but `keep`, whose tokens become stale and are
+/// refreshed. Answers the position in the log to wait for.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn change_password(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    id: &UserId,
+    password_hash: String,
+    keep: Option<&SessionId>,
+) -> Result<u64, UserChangeError> {
+    let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    tx.update_user(&User { password_hash: Some(password_hash), ..user })?;
+    tx.append_audit(&entry(actor, "password_changed", id), env.now)?;
+    let mut after = None;
+    loop {
+        let page = tx.sessions_of(id, &Page { after: after.take(), limit: 200 })?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.to_string());
+        for session in page.iter().filter(|session| Some(&session.id) != keep) {
+            sessions::end(tx, env, actor, "session_ended", &session.id)?;
+        }
+    }
+    Ok(log::append(tx, env, &Change::SubjectChanged(Subject::User(id.clone())))?)
+}
+
+fn end_everything(tx: &mut dyn Tx, env: Env<'_>, mut user: User) -> Result<u64, StoreError> {
+    tx.end_sessions_of(&user.id, env.now)?;
+    // The event's place is known only once it is appended; both are in this transaction.
+    let seq = log::append(tx, env, &Change::SubjectEnded(Subject::User(user.id.clone())))?;
+    user.ended_seq = seq;
+    tx.update_user(&user)?;
+    Ok(seq)
+}
+
+fn entry(actor: &Actor, action: &'static str, id: &UserId) -> AuditEntry {
+    AuditEntry { subject: id.to_string(), ..actor.entry(action, "ok") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(normal_email("Ann.B+x@Example.ORG").as_deref(), Some("Ann.B+x@example.org"));
+        for bad in ["", "ann", "@example.org", "ann@", "a b@example.org", "a@b@example.org", "a@.org", "a@x\n.org"] {
+            assert_eq!(normal_email(bad), None, "{bad:?}");
+        }
+    }
+}
