@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! The project's own tasks. `cargo xtask` lists them; `cargo xtask test` is the test command that README and CI use.
+//!
+//! A task only starts ordinary tools (cargo, git-free) and prints what it does, so that each step can be repeated by
+//! hand. Nothing is installed on a developer's machine; see [`tools`].
+
+mod generated;
+mod house;
+mod steps;
+mod suite;
+mod tools;
+mod tree;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <task>
+
+  test      every check and test: what CI runs (about 20 minutes cold on two cores, about 5 warm)
+  check     the cheap half of it: formatting, arrows between crates, budgets and bans of dependencies, lints
+  model     the full run of the models of the feed (longer than the bounded run inside `test`)
+  example   write propusk.example.toml anew from the registry of configuration keys
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["test"] => suite::test(),
+        ["check"] => suite::check(),
+        ["model", rest @ ..] => suite::model(rest),
+        ["example"] => generated::write_example(),
+        [] | ["help" | "--help" | "-h"] => {
+            eprint!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprintln!("unknown task: {}\n\n{USAGE}", other.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n✗ {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

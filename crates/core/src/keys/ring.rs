@@ -111,3 +111,33 @@ pub fn spki_pem(spki: &[u8]) -> String {
     pem.push_str("-----END PUBLIC KEY-----\n");
     pem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of RFC 8037 appendix A.
+    const RFC_8037_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn rfc_8037_spki() -> Vec<u8> {
+        let mut spki = ED25519_SPKI_PREFIX.to_vec();
+        spki.extend(Base64UrlUnpadded::decode_vec(RFC_8037_X).unwrap());
+        spki
+    }
+
+    #[test]
+    fn kids_are_rfc_7638_thumbprints_cut_short() {
+        // RFC 8037 appendix A.3 has the whole one.
+        let whole = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+        assert_eq!(thumbprint(SigningAlg::Ed25519, &rfc_8037_spki()).unwrap(), &whole[..16]);
+    }
+
+    #[test]
+    fn pem_lines_are_64_characters() {
+        let pem = spki_pem(&[7; 294]);
+        assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n") && pem.ends_with("\n-----END PUBLIC KEY-----\n"));
+        assert!(pem.lines().all(|line| line.len() <= 64));
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        assert_eq!(Base64::decode_vec(&body).unwrap(), [7; 294]);
+    }
+}

@@ -1,0 +1,272 @@
+//! The gateway's configuration, typed. Files and environment are read by the `propusk` binary alone.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+use zeroize::Zeroizing;
+
+/// All that a gateway needs to know. [`GatewayConfig::new`] fills in the defaults.
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// The `iss` of the access tokens.
+    pub issuer: String,
+    /// Base URL of the authority, as in `http://127.0.0.1:8081`.
+    pub authority: String,
+    /// URL of the authority's gRPC listener. Nothing is asked of it while every route is ordinary.
+    pub feed: String,
+    /// The gateway's own client at the authority; first-party, with the password and refresh grants.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Zeroizing<String>,
+    /// Seals the session cookies.
+    pub cookie_key: Zeroizing<[u8; 32]>,
+    /// Keys that sealed them before; cookies under these are still opened, and replaced at the next refresh.
+    pub previous_cookie_keys: Vec<Zeroizing<[u8; 32]>>,
+    /// Where browsers see this gateway, as in `https://example.com`. Without it the `Host` of a request counts.
+    pub public_origin: Option<String>,
+    /// Proxies in front of this one; what they say in `Forwarded` and `X-Forwarded-*` is kept.
+    pub trusted_proxies: Vec<Network>,
+    /// What is forwarded, and where to.
+    pub routes: Vec<Route>,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
+    /// How much of everything.
+    pub limits: Limits,
+    /// How far the clocks of authority and gateway may differ when a bearer token is checked.
+    pub leeway: Duration,
+    /// Adds `Propusk-Decision` to answers about bearer tokens.
+    pub debug_headers: bool,
+    /// Answers `/-/` to everyone, not only to loopback.
+    pub ops_anywhere: bool,
+}
+
+impl GatewayConfig {
+    /// A configuration with every default and no routes.
+    #[must_use]
+    pub fn new(
+        issuer: impl Into<String>,
+        authority: impl Into<String>,
+        feed: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+        cookie_key: Zeroizing<[u8; 32]>,
+    ) -> Self {
+        Self {
+            issuer: issuer.into(),
+            authority: authority.into(),
+            feed: feed.into(),
+            client_id: client_id.into(),
+            client_secret: Zeroizing::new(client_secret.into()),
+            cookie_key,
+            previous_cookie_keys: Vec::new(),
+            public_origin: None,
+            trusted_proxies: Vec::new(),
+            routes: Vec::new(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            leeway: Duration::from_secs(5),
+            debug_headers: false,
+            ops_anywhere: false,
+        }
+    }
+}
+
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("issuer", &self.issuer)
+            .field("authority", &self.authority)
+            .field("client_id", &self.client_id)
+            .field("public_origin", &self.public_origin)
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One row of the route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Only for this host (no port, any case); `None` is every host that has no row of its own.
+    pub host: Option<String>,
+    /// `/users/**` is `/users` and all below it; without `/**` exactly that path.
+    pub path: String,
+    /// Where it goes: scheme, host and port. The path stays as it is.
+    pub upstream: String,
+    /// The service that the token must be for.
+    pub audience: String,
+}
+
+/// How long each step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a request's head is complete; also how long a client's connection may be idle.
+    pub header_read: Duration,
+    /// Until an upstream has accepted a connection.
+    pub connect: Duration,
+    /// Until an upstream begins its answer, counted from the last byte of the request that moved.
+    pub response_header: Duration,
+    /// For a call to the authority, all in all.
+    pub authority: Duration,
+    /// After which an unused connection to an upstream is closed.
+    pub idle: Duration,
+    /// For what is still being answered when the gateway is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header_read: Duration::from_secs(15),
+            connect: Duration::from_secs(3),
+            response_header: Duration::from_secs(30),
+            authority: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            drain: Duration::from_secs(4),
+        }
+    }
+}
+
+/// How much of everything; all memory that clients can cause to be used is bounded by these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at a time; more wait to be accepted.
+    pub connections: usize,
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+    /// Bytes of a request's target.
+    pub target_bytes: usize,
+    /// Header lines of a request.
+    pub headers: usize,
+    /// Bytes of a body that the gateway itself reads (sign-in).
+    pub own_body_bytes: usize,
+    /// Sessions whose state is kept in memory; others live in their cookies alone.
+    pub sessions: usize,
+    /// Basic credentials whose tokens are kept.
+    pub basic: usize,
+    /// Unused connections kept for one upstream.
+    pub idle_per_upstream: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head_bytes: 32 * 1024,
+            target_bytes: 8 * 1024,
+            headers: 100,
+            own_body_bytes: 16 * 1024,
+            sessions: 10_000,
+            basic: 2_000,
+            idle_per_upstream: 64,
+        }
+    }
+}
+
+/// An address block such as `10.0.0.0/8`, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    /// Whether `address` lies in it. An IPv4 address that came in over IPv6 counts as the IPv4 address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.checked_shr(32 - self.prefix).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.checked_shr(128 - self.prefix).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not an address or a block like 10.0.0.0/8");
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(longest), |prefix| prefix.parse::<u32>().map_err(|_| wrong()))?;
+        if prefix > longest { Err(wrong()) } else { Ok(Self { address: address.to_canonical(), prefix }) }
+    }
+}
+
+/// Something in the configuration that cannot be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    /// Which setting.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into() }
+    }
+}
+
+/// Parses a URL that is scheme, host and port only, and gives it back without a trailing slash.
+pub(crate) fn parse_origin(key: &str, text: &str) -> Result<Url, ConfigError> {
+    let wrong = || ConfigError::new(key, format!("{text:?} is not of the form http://host:port or https://host"));
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if plain { Ok(url) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        let ten: Network = "10.0.0.0/8".parse().unwrap();
+        assert!(ten.contains("10.255.0.1".parse().unwrap()));
+        assert!(ten.contains("::ffff:10.1.1.1".parse().unwrap()));
+        assert!(!ten.contains("11.0.0.1".parse().unwrap()));
+        let all: Network = "0.0.0.0/0".parse().unwrap();
+        assert!(all.contains("8.8.8.8".parse().unwrap()));
+        assert!(!all.contains("::1".parse().unwrap()));
+        let one: Network = "::1".parse().unwrap();
+        assert!(one.contains("::1".parse().unwrap()));
+        assert!(!one.contains("::2".parse().unwrap()));
+        for wrong in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "a/8", "1.2.3.4/"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        assert!(parse_origin("x", "http://127.0.0.1:8081").is_ok());
+        assert!(parse_origin("x", "https://example.com/").is_ok());
+        for wrong in ["", "example.com", "ftp://a", "http://a/b", "http://u@a", "http://a?b", "http://a#b"] {
+            assert!(parse_origin("x", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let config = GatewayConfig::new("i", "a", "f", "gateway", "psk_secret", Zeroizing::new([7; 32]));
+        let text = format!("{config:?}");
+        assert!(!text.contains("psk_secret") && !text.contains('7'), "{text}");
+    }
+}

@@ -1,0 +1,292 @@
+//! The machine of [`super::Framing`] between a client's socket and the HTTP engine.
+//!
+//! A refused head is replaced by a harmless one of our own, so that the engine calls the service once more, in order,
+//! and the service can answer as it always does: problem document, request id, log line. After that the engine reads
+//! the end of the connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::{Framing, HeadLimits, Reject, Step};
+
+/// Stands for a refused head. Never routed: the service looks at [`ConnectionState::rejected`] first.
+const SUBSTITUTE: &[u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
+const READ_SIZE: usize = 16 * 1024;
+/// What a client may still send when we have closed our side, so that it reads our last answer instead of a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What the service of a connection must know of its reading side.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionState {
+    heads: AtomicU64,
+    served: AtomicU64,
+    rejected: Mutex<Option<(u64, Reject)>>,
+    broken_body: Mutex<Option<Reject>>,
+    raw: AtomicBool,
+}
+
+impl ConnectionState {
+    /// To be called once for each request, in order: why this one was refused, if it was.
+    pub(crate) fn next_request(&self) -> Option<Reject> {
+        let number = self.served.fetch_add(1, Ordering::Relaxed) + 1;
+        self.rejected.lock().filter(|(rejected, _)| *rejected == number).map(|(_, reject)| reject)
+    }
+
+    /// Why the body that is being read broke off, if framing was the reason.
+    pub(crate) fn broken_body(&self) -> Option<Reject> {
+        *self.broken_body.lock()
+    }
+
+    /// From now on the connection does not speak HTTP any more.
+    pub(crate) fn switch_protocols(&self) {
+        self.raw.store(true, Ordering::Release);
+    }
+}
+
+/// A client's connection whose reading side is watched.
+pub(crate) struct GuardedIo<T> {
+    inner: T,
+    framing: Framing,
+    state: Arc<ConnectionState>,
+    input: BytesMut,
+    released: usize,
+    ended: bool,
+    linger: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+impl<T> GuardedIo<T> {
+    pub(crate) fn new(inner: T, limits: HeadLimits, state: Arc<ConnectionState>) -> Self {
+        Self {
+            inner,
+            framing: Framing::new(limits),
+            state,
+            input: BytesMut::new(),
+            released: 0,
+            ended: false,
+            linger: None,
+        }
+    }
+
+    /// Decides on what was read but not released. `false`: more must be read.
+    fn judge(&mut self) -> io::Result<bool> {
+        if self.state.raw.load(Ordering::Acquire) {
+            self.released = self.input.len();
+            return Ok(self.released > 0);
+        }
+        let was_in_body = self.framing.in_body();
+        match self.framing.step(&self.input) {
+            Step::NeedMore => Ok(false),
+            Step::Release(bytes, is_head) => {
+                self.released = bytes;
+                self.state.heads.fetch_add(u64::from(is_head), Ordering::Relaxed);
+                Ok(true)
+            }
+            Step::Reject(reject) if was_in_body => {
+                *self.state.broken_body.lock() = Some(reject);
+                Err(io::Error::new(io::ErrorKind::InvalidData, "ambiguous framing"))
+            }
+            Step::Reject(_) if self.ended => Ok(false),
+            Step::Reject(reject) => {
+                let number = self.state.heads.fetch_add(1, Ordering::Relaxed) + 1;
+                *self.state.rejected.lock() = Some((number, reject));
+                self.input.clear();
+                self.input.extend_from_slice(SUBSTITUTE);
+                self.released = SUBSTITUTE.len();
+                self.ended = true;
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> GuardedIo<T> {
+    /// Reads straight into the engine's buffer where nothing has to be judged.
+    fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, most: usize) -> Poll<io::Result<()>> {
+        let most = most.min(buf.remaining());
+        let space = buf.initialize_unfilled_to(most);
+        let mut part = ReadBuf::new(space);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
+        let filled = part.filled().len();
+        if !self.state.raw.load(Ordering::Acquire) {
+            // A body of known length: any bytes are right, only their number counts.
+            let _ = self.framing.step(part.filled());
+        }
+        buf.advance(filled);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let before = self.input.len();
+        self.input.resize(before + READ_SIZE, 0);
+        let mut space = ReadBuf::new(self.input.get_mut(before..).unwrap_or_default());
+        let polled = Pin::new(&mut self.inner).poll_read(cx, &mut space);
+        let filled = space.filled().len();
+        self.input.truncate(before + filled);
+        ready!(polled)?;
+        Poll::Ready(Ok(filled))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.released > 0 {
+                let here = this.released.min(buf.remaining());
+                buf.put_slice(this.input.get(..here).unwrap_or_default());
+                this.input.advance(here);
+                this.released -= here;
+                return Poll::Ready(Ok(()));
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if this.input.is_empty() {
+                // Idle connections hold no buffer.
+                this.input = BytesMut::new();
+                let most = if this.state.raw.load(Ordering::Acquire) { u64::MAX } else { this.framing.plain_bytes() };
+                if most > 0 {
+                    return this.poll_through(cx, buf, usize::try_from(most).unwrap_or(usize::MAX));
+                }
+            } else if this.judge()? {
+                continue;
+            }
+            if ready!(this.poll_input(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    /// Closes our side, then reads on for a moment: a socket that is dropped with bytes unread is reset, and the
+    /// client may lose the answer that told it why.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.linger = Some((Box::pin(tokio::time::sleep(LINGER)), 0));
+        }
+        this.input.clear();
+        while let Some((deadline, drained)) = &mut this.linger {
+            if *drained >= LINGER_BYTES || deadline.as_mut().poll(cx).is_ready() {
+                break;
+            }
+            match this.poll_input(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => break,
+                Poll::Ready(Ok(bytes)) => {
+                    this.input.clear();
+                    if let Some((_, drained)) = &mut this.linger {
+                        *drained += bytes;
+                    }
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::tests::LIMITS;
+    use super::*;
+
+    async fn read_all(bytes: &[u8]) -> (Vec<u8>, Arc<ConnectionState>, io::Result<()>) {
+        let (mut client, server) = tokio::io::duplex(64);
+        let state = Arc::new(ConnectionState::default());
+        let mut guarded = GuardedIo::new(server, LIMITS, state.clone());
+        let bytes = bytes.to_vec();
+        let writer = tokio::spawn(async move {
+            let _ = client.write_all(&bytes).await;
+            drop(client);
+        });
+        let mut out = Vec::new();
+        let mut piece = [0; 13];
+        let end = loop {
+            match guarded.read(&mut piece).await {
+                Ok(0) => break Ok(()),
+                Ok(n) => out.extend_from_slice(&piece[..n]),
+                Err(error) => break Err(error),
+            }
+        };
+        drop(guarded);
+        writer.await.unwrap();
+        (out, state, end)
+    }
+
+    #[tokio::test]
+    async fn passes_what_is_right() {
+        let bytes = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 30\r\n\r\n012345678901234567890123456789GET /b HTTP/1.1\r\nHost: h\r\n\r\n";
+        let (out, state, end) = read_all(bytes).await;
+        assert!(end.is_ok());
+        assert_eq!(out, bytes);
+        assert_eq!((state.next_request(), state.next_request()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn replaces_a_refused_head_and_ends() {
+        let bytes = b"GET /b HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\nHost: h\n\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n";
+        let (out, state, end) = read_all(bytes).await;
+        assert!(end.is_ok());
+        assert_eq!(out, [b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n", SUBSTITUTE].concat());
+        assert_eq!(state.next_request(), None);
+        assert!(matches!(state.next_request(), Some(Reject::Malformed(_))));
+        assert_eq!(state.next_request(), None);
+    }
+
+    #[tokio::test]
+    async fn a_broken_chunk_is_an_error() {
+        let bytes = b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n";
+        let (_, state, end) = read_all(bytes).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(state.broken_body().is_some());
+    }
+
+    #[tokio::test]
+    async fn after_a_switch_anything_goes() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let state = Arc::new(ConnectionState::default());
+        let mut guarded = GuardedIo::new(server, LIMITS, state.clone());
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n\r\n").await.unwrap();
+        let mut head = [0; 39];
+        guarded.read_exact(&mut head).await.unwrap();
+        state.switch_protocols();
+        client.write_all(b"\0\n\xff").await.unwrap();
+        let mut raw = [0; 3];
+        guarded.read_exact(&mut raw).await.unwrap();
+        assert_eq!(&raw, b"\0\n\xff");
+    }
+}

@@ -1,0 +1,111 @@
+//! What every handler works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use propusk_core::env::{Clock as _, Env, SystemClock, SystemRandom};
+use propusk_core::id::ServiceId;
+use propusk_core::keys::{PublicRing, Signer};
+use propusk_core::mint::UnsignedToken;
+use propusk_core::roles::AUTHORITY_SERVICE;
+use propusk_core::settings::Settings;
+use propusk_core::store::{StoreError, Tx};
+use propusk_store::SqliteStore;
+use propusk_verify::jose::KeyRing;
+use propusk_verify::token::{Profile, Reason, VerifiedToken, verify_access_token};
+use zeroize::Zeroizing;
+
+use crate::hashing::HashingPool;
+
+/// Shared by all requests.
+pub(crate) struct App {
+    pub(crate) store: SqliteStore,
+    pub(crate) settings: Settings,
+    pub(crate) signer: Signer,
+    pub(crate) hashing: HashingPool,
+    pub(crate) rings: ArcSwap<BTreeMap<ServiceId, PublicRing>>,
+    /// The authority's own ring, as its verifier follows it.
+    pub(crate) own_ring: Arc<ArcSwap<KeyRing>>,
+    pub(crate) jwks_max_age: Duration,
+    pub(crate) publish_all_keys: bool,
+}
+
+/// The environment of an operation that starts now.
+pub(crate) fn env() -> Env<'static> {
+    Env::new(&SystemClock, &SystemRandom)
+}
+
+impl App {
+    /// Runs an operation that reads, in one snapshot that begins after this call.
+    pub(crate) async fn read<T, E>(
+        &self,
+        job: impl FnOnce(&dyn Tx, Env<'static>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.store.read(move |tx| job(tx, env())).await
+    }
+
+    /// Runs an operation that writes; what it answers is durable.
+    pub(crate) async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx, Env<'static>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.store.write(move |tx| job(tx, env())).await
+    }
+
+    /// Checks an access token of whatever audience of ours, against that audience's ring.
+    pub(crate) fn verify_any(&self, raw: &str) -> Result<VerifiedToken, Reason> {
+        let audience = claimed_audience(raw).ok_or(Reason::AudMissing)?;
+        let rings = self.rings.load();
+        let ring = audience.parse::<ServiceId>().ok().and_then(|id| rings.get(&id)).ok_or(Reason::AudWrong)?;
+        let profile =
+            Profile { issuer: self.settings.issuer.clone(), audience, leeway: self.settings.leeway };
+        verify_access_token(raw, &ring.ring, &profile, SystemClock.now().unix_seconds())
+    }
+
+    /// Signs on a thread where a millisecond of RSA holds nobody up.
+    pub(crate) async fn sign(self: &Arc<Self>, token: UnsignedToken) -> Result<Zeroizing<String>, StoreError> {
+        let app = Arc::clone(self);
+        tokio::task::spawn_blocking(move || app.signer.sign(&token))
+            .await
+            .map_err(StoreError::failed)?
+            .map_err(StoreError::failed)
+    }
+
+    /// Reads the rings again, after any change to keys.
+    pub(crate) async fn reload_rings(&self) -> Result<(), StoreError> {
+        let rings = self.read(|tx, _| propusk_core::keys::load_rings(tx)).await?;
+        let own = rings.iter().find(|(service, _)| service.as_str() == AUTHORITY_SERVICE);
+        if let Some((_, own)) = own {
+            self.own_ring.store(Arc::new(own.ring.clone()));
+        }
+        self.rings.store(Arc::new(rings));
+        Ok(())
+    }
+}
+
+/// The audience that a token claims, so that it can be checked against that audience's ring; not to be believed.
+fn claimed_audience(raw: &str) -> Option<String> {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
+    #[derive(serde::Deserialize)]
+    struct Aud {
+        aud: String,
+    }
+    if raw.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let claims = Base64UrlUnpadded::decode_vec(raw.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Aud>(&claims).ok().map(|claims| claims.aud)
+}
+
+/// Longer texts are no tokens of ours.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -1,0 +1,76 @@
+//! `POST /auth/login`: 200 TOKENS.
+//!
+//! An unknown person, a wrong password and a disabled person take the same path: the same reads, the same hashing,
+//! the same answer.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use propusk_core::grants::password;
+use propusk_core::sessions::{self, NewSession, OpenError};
+use propusk_core::store::StoreError;
+use propusk_core::target::{self, Target, TargetError};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::error::Problem;
+use crate::extract::{Origin, SecretText, StrictJson};
+use crate::sign_in;
+use crate::tokens::TokenAnswer;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    username: String,
+    password: SecretText,
+    audience: Option<String>,
+}
+
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    StrictJson(body): StrictJson<Body>,
+) -> Result<TokenAnswer, Problem> {
+    let Body { username, password, audience } = body;
+    let target = Target { audience, resource: None };
+    let (audience, candidate) = app
+        .read(move |tx, _| {
+            let audience = target::of_any(tx, &target, &super::default_audience())?;
+            Ok::<_, Problem>((audience, password::candidate(tx, &username)?))
+        })
+        .await?;
+    let session_origin = origin.direct();
+    let actor = origin.anonymous();
+    let Some(who) = sign_in::check(&app, candidate, &password, &actor, &session_origin).await? else {
+        return Err(invalid_credentials());
+    };
+    let new = NewSession { who, client_id: sessions::auth_api(), audience, origin: session_origin };
+    let settings = app.settings.clone();
+    let set = app.write(move |tx, env| sessions::open(tx, env, &settings, &actor, new)).await?;
+    Ok(TokenAnswer::sign(&app, set).await?)
+}
+
+fn invalid_credentials() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The username or the password is wrong")
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused => invalid_credentials(),
+            OpenError::Mint(error) => StoreError::failed(error).into(),
+            OpenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TargetError> for Problem {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Store(error) => error.into(),
+            error => Problem::new(StatusCode::BAD_REQUEST, "invalid-target", "There is no such audience")
+                .detail(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `GET /auth/me`: who the caller is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use propusk_core::env::Timestamp;
+use propusk_core::id::{SessionId, Subject};
+use propusk_core::store::{Holder, Session, StoreError, Tx};
+use propusk_verify::axum::EliteProof;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::error::Problem;
+
+#[derive(Serialize)]
+pub(super) struct Me {
+    id: String,
+    username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    roles: BTreeMap<String, Vec<String>>,
+    session: Option<OwnSession>,
+}
+
+#[derive(Serialize)]
+struct OwnSession {
+    id: String,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+pub(super) async fn handle(State(app): State<Arc<App>>, proof: EliteProof) -> Result<Json<Me>, Problem> {
+    let claims = proof.permit().claims();
+    let (sub, sid) = (claims.sub.clone(), claims.sid.clone());
+    let me = app.read(move |tx, _| read_me(tx, &sub, sid.as_deref())).await?;
+    me.map(Json).ok_or_else(|| Problem::not_found("There is no such person any more."))
+}
+
+fn read_me(tx: &dyn Tx, sub: &str, sid: Option<&str>) -> Result<Option<Me>, StoreError> {
+    let Ok(subject) = sub.parse::<Subject>() else { return Ok(None) };
+    let (username, email) = match &subject {
+        Subject::User(id) => match tx.user(id)? {
+            Some(user) => (user.username, user.email),
+            None => return Ok(None),
+        },
+        Subject::Client(id) => (id.to_string(), None),
+    };
+    let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for grant in tx.roles_of_holder(&Holder::from(subject))? {
+        roles.entry(grant.service.to_string()).or_default().push(grant.role.to_string());
+    }
+    let session = match sid.and_then(|sid| sid.parse::<SessionId>().ok()) {
+        Some(sid) => tx.session(&sid)?.map(OwnSession::from),
+        None => None,
+    };
+    Ok(Some(Me { id: sub.to_owned(), username, email, roles, session }))
+}
+
+impl From<Session> for OwnSession {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.idle_expires_at,
+        }
+    }
+}

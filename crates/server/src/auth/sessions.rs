@@ -1,0 +1,91 @@
+//! `/auth/sessions`: a person's own sessions, to see and to end.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use propusk_core::env::Timestamp;
+use propusk_core::id::SessionId;
+use propusk_core::sessions;
+use propusk_core::store::Session;
+use propusk_core::users;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::enforcement::{Wait, enforce};
+use crate::error::Problem;
+use crate::extract::{List, ListQuery, Origin};
+use crate::guard::Person;
+
+/// A session as it is shown to its person and to administrators.
+#[derive(Serialize)]
+pub(crate) struct SessionView {
+    pub(crate) id: String,
+    user_id: String,
+    client_id: String,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    address: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl From<Session> for SessionView {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            user_id: session.user_id.to_string(),
+            client_id: session.client_id.to_string(),
+            created_at: session.created_at,
+            last_used_at: session.last_used_at,
+            expires_at: session.idle_expires_at,
+            address: session.origin.address,
+            user_agent: session.origin.user_agent,
+        }
+    }
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    person: Person,
+    ListQuery(page): ListQuery,
+) -> Result<Json<List<SessionView>>, Problem> {
+    let limit = page.limit;
+    let found = app.read(move |tx, env| Ok::<_, Problem>((tx.sessions_of(&person.id, &page)?, env.now))).await?;
+    let (sessions, now) = found;
+    let next = List::page(sessions, limit, |session: &Session| session.id.to_string());
+    let live = next.items.into_iter().filter(|session| session.idle_expires_at > now).map(SessionView::from);
+    Ok(Json(List { items: live.collect(), next_cursor: next.next_cursor }))
+}
+
+pub(super) async fn end_one(
+    State(app): State<Arc<App>>,
+    person: Person,
+    origin: Origin,
+    Path(id): Path<String>,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::not_found("You have no such session.");
+    let id: SessionId = id.parse().map_err(|_| unknown())?;
+    let actor = origin.actor(person.id.to_string());
+    let seq = app
+        .write(move |tx, env| {
+            let is_own = tx.session(&id)?.is_some_and(|session| session.user_id == person.id);
+            if is_own { sessions::end(tx, env, &actor, "session_ended", &id) } else { Ok(None) }
+        })
+        .await
+        .map_err(|error: propusk_core::store::StoreError| Problem::from(error))?;
+    seq.map(|seq| enforce(seq, wait).into_response()).ok_or_else(unknown)
+}
+
+pub(super) async fn end_all(
+    State(app): State<Arc<App>>,
+    person: Person,
+    origin: Origin,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let actor = origin.actor(person.id.to_string());
+    let seq = app.write(move |tx, env| users::sign_out_everywhere(tx, env, &actor, &person.id)).await?;
+    Ok(enforce(seq, wait).into_response())
+}

@@ -1,0 +1,33 @@
+//! What the authority needs to be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use propusk_core::keys::Kek;
+use propusk_core::secret::PlainSecret;
+use propusk_core::settings::Settings;
+
+/// Everything that [`crate::Authority::start`] needs, read and checked by whoever starts it.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Tokens, sessions, passwords; the issuer.
+    pub settings: Settings,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// `PRAGMA synchronous`: `full`, or weaker where losing the last commits does not matter.
+    pub synchronous: propusk_store::Synchronous,
+    /// Opens the stored private keys.
+    pub kek: Kek,
+    /// How many sign-ins may wait for a thread that hashes; more are answered 503.
+    pub hash_queue: usize,
+    /// `max-age` of key sets and PEM.
+    pub jwks_max_age: Duration,
+    /// Serve the access-token keys of all audiences at `/.well-known/jwks.json`, giving up their isolation.
+    pub publish_all_keys: bool,
+    /// Tell how each decision was made.
+    pub debug_decision_headers: bool,
+    /// Answer `/-/` to others than loopback.
+    pub ops_anywhere: bool,
+    /// Make the client `bootstrap-admin` with this secret if it is not there.
+    pub bootstrap_admin_secret: Option<PlainSecret>,
+}

@@ -1,0 +1,204 @@
+//! The demo's data: three services, two people, an administrator, six clients. Made by `up` and by nothing else.
+
+use std::collections::BTreeMap;
+
+use propusk_core::audit::Actor;
+use propusk_core::env::{Random as _, SystemRandom};
+use propusk_core::id::{ClientId, ServiceId, UserId};
+use propusk_core::password::Password;
+use propusk_core::roles::{self, AUTHORITY_SERVICE};
+use propusk_core::secret::{CLIENT_SECRET_PREFIX, PlainSecret};
+use propusk_core::store::{Client, ExchangeRule, GrantType, Holder, SigningAlg, SubjectKind, Tx};
+use propusk_core::users::{self, NewUser};
+
+use crate::Authority;
+use crate::app::{App, env};
+use crate::bootstrap::{BootstrapError, ensure_client, ensure_service, parse, put_role, role_grant};
+
+/// What was made. A secret is there only if it was made by this very call: no one can read it back.
+#[derive(Debug)]
+pub struct DemoData {
+    /// `admin`.
+    pub admin: DemoUser,
+    /// `alice` and `bob`.
+    pub users: Vec<DemoUser>,
+    /// The six clients, in the order of the documentation.
+    pub clients: Vec<DemoClient>,
+}
+
+/// A person of the demo.
+#[derive(Debug)]
+pub struct DemoUser {
+    /// Sign-in name.
+    pub username: String,
+    /// `sub`.
+    pub id: String,
+    /// Plain password, if this call made it.
+    pub password: Option<PlainSecret>,
+}
+
+/// A client of the demo.
+#[derive(Debug)]
+pub struct DemoClient {
+    /// `client_id`.
+    pub client_id: String,
+    /// Plain secret, if this call made it.
+    pub secret: Option<PlainSecret>,
+}
+
+const SERVICES: [(&str, SigningAlg); 3] =
+    [("users", SigningAlg::Ed25519), ("posts", SigningAlg::Rs256), ("cars", SigningAlg::Ed25519)];
+
+struct ClientPlan {
+    id: &'static str,
+    first_party: bool,
+    grants: &'static [GrantType],
+    audiences: &'static [&'static str],
+}
+
+const ALL_AUDIENCES: &[&str] = &["propusk", "users", "posts", "cars"];
+const SERVICE_GRANTS: &[GrantType] = &[GrantType::ClientCredentials, GrantType::TokenExchange];
+const SIGN_IN_GRANTS: &[GrantType] = &[GrantType::Password, GrantType::RefreshToken];
+
+const CLIENTS: [ClientPlan; 6] = [
+    ClientPlan { id: "gateway", first_party: true, grants: SIGN_IN_GRANTS, audiences: ALL_AUDIENCES },
+    ClientPlan { id: "users", first_party: false, grants: SERVICE_GRANTS, audiences: &[] },
+    ClientPlan { id: "posts", first_party: false, grants: SERVICE_GRANTS, audiences: &["users"] },
+    ClientPlan { id: "cars", first_party: false, grants: SERVICE_GRANTS, audiences: &["users"] },
+    ClientPlan {
+        id: "demo-m2m",
+        first_party: false,
+        grants: &[GrantType::ClientCredentials],
+        audiences: &["users", "posts", "cars"],
+    },
+    ClientPlan { id: "demo-first-party", first_party: true, grants: SIGN_IN_GRANTS, audiences: ALL_AUDIENCES },
+];
+
+/// Makes what is missing of the demo's data. `kept` are secrets that an earlier start kept for its own parts: a
+/// client that has to be made anew gets the kept one.
+///
+/// # Errors
+/// When a key cannot be made or the store fails.
+pub async fn ensure(
+    authority: &Authority,
+    kept: BTreeMap<String, PlainSecret>,
+) -> Result<DemoData, BootstrapError> {
+    let app = &authority.app;
+    for (id, alg) in SERVICES {
+        ensure_service(app, id, alg).await?;
+    }
+    app.reload_rings().await?;
+    let clients = app
+        .write(move |tx, _| {
+            put_role(tx, env(), "cars", "buyer", &["cars:buy"])?;
+            put_role(tx, env(), "cars", "admin", &["cars:buy", "cars:create", "cars:delete"])?;
+            let clients = ensure_clients(tx, &kept)?;
+            ensure_exchange_rules(tx)?;
+            Ok::<_, BootstrapError>(clients)
+        })
+        .await?;
+    let admin = ensure_user(app, "admin", &[("cars", "admin"), (AUTHORITY_SERVICE, roles::ADMIN_ROLE)]).await?;
+    let alice = ensure_user(app, "alice", &[("cars", "buyer")]).await?;
+    let bob = ensure_user(app, "bob", &[]).await?;
+    Ok(DemoData { admin, users: vec![alice, bob], clients })
+}
+
+fn ensure_clients(tx: &mut dyn Tx, kept: &BTreeMap<String, PlainSecret>) -> Result<Vec<DemoClient>, BootstrapError> {
+    let mut made = Vec::new();
+    for plan in CLIENTS {
+        let id: ClientId = parse(plan.id)?;
+        let secret = kept
+            .get(plan.id)
+            .cloned()
+            .unwrap_or_else(|| PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom));
+        let is_new = ensure_client(
+            tx,
+            Client {
+                id: id.clone(),
+                name: format!("demo: {}", plan.id),
+                secret: Some(secret.hash()),
+                first_party: plan.first_party,
+                grant_types: plan.grants.to_vec(),
+                audiences: plan.audiences.iter().map(|aud| parse(aud)).collect::<Result<_, _>>()?,
+                disabled: false,
+                created_at: env().now,
+            },
+        )?;
+        if is_new && plan.id == "demo-m2m" {
+            roles::give(tx, env(), &Actor::system(), &Holder::Client(id), &role_grant("cars", "buyer")?)?;
+        }
+        made.push(DemoClient { client_id: plan.id.to_owned(), secret: is_new.then_some(secret) });
+    }
+    Ok(made)
+}
+
+/// `posts` and `cars` may turn their callers' tokens into tokens for `users`.
+fn ensure_exchange_rules(tx: &mut dyn Tx) -> Result<(), BootstrapError> {
+    let audience: ServiceId = parse("users")?;
+    for actor in ["posts", "cars"] {
+        let rule = ExchangeRule {
+            actor: parse(actor)?,
+            audience: audience.clone(),
+            subjects: vec![SubjectKind::User, SubjectKind::Client],
+            from: vec![parse(actor)?],
+        };
+        if tx.exchange_rule(&rule.actor, &rule.audience)?.is_none() {
+            tx.put_exchange_rule(&rule)?;
+        }
+    }
+    Ok(())
+}
+
+async fn ensure_user(app: &App, username: &'static str, held: &[(&str, &str)]) -> Result<DemoUser, BootstrapError> {
+    if let Some(user) = app.read(move |tx, _| tx.user_by_username(username)).await? {
+        return Ok(DemoUser { username: user.username, id: user.id.to_string(), password: None });
+    }
+    let plain = generate_password();
+    let password = Password::to_check(plain.expose()).ok_or_else(|| BootstrapError::Data("password".to_owned()))?;
+    let password_hash =
+        app.hashing.hash(password).await.map_err(|error| BootstrapError::Data(error.to_string()))?;
+    let new = NewUser { username: username.to_owned(), email: None, password_hash };
+    let held = held.iter().map(|(service, role)| role_grant(service, role)).collect::<Result<Vec<_>, _>>()?;
+    let id: UserId = app
+        .write(move |tx, env| {
+            let user = users::register(tx, env, &Actor::system(), new)
+                .map_err(|error| BootstrapError::Data(error.to_string()))?;
+            for role in &held {
+                roles::give(tx, env, &Actor::system(), &Holder::User(user.id.clone()), role)?;
+            }
+            Ok::<_, BootstrapError>(user.id)
+        })
+        .await?;
+    Ok(DemoUser { username: username.to_owned(), id: id.to_string(), password: Some(plain) })
+}
+
+/// 120 random bits in five groups that can be typed.
+fn generate_password() -> PlainSecret {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut bits = zeroize::Zeroizing::new([0_u8; 25]);
+    SystemRandom.fill(bits.as_mut());
+    let text: String = bits
+        .iter()
+        .enumerate()
+        .flat_map(|(n, byte)| {
+            let letter = LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'a');
+            let dash = (n > 0 && n % 5 == 0).then_some('-');
+            dash.into_iter().chain(std::iter::once(char::from(letter)))
+        })
+        .collect();
+    PlainSecret::presented(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_passwords_satisfy_our_own_rules() {
+        let settings = propusk_core::settings::Settings::new("https://issuer.example");
+        let first = generate_password();
+        assert!(Password::to_set(first.expose(), &settings).is_ok());
+        assert_eq!(first.expose().split('-').map(str::len).collect::<Vec<_>>(), [5; 5]);
+        assert!(first != generate_password());
+    }
+}

@@ -1,0 +1,119 @@
+//! The gRPC service that verifiers call. Everything tonic is in this module.
+
+use std::sync::Arc;
+
+use base64ct::{Base64, Encoding as _};
+use futures_util::stream::BoxStream;
+use propusk_core::clients::{self, ClientAuthError};
+use propusk_core::secret::PlainSecret;
+use propusk_core::store::Client;
+use propusk_verify::check::{CheckItem, CheckVerdict, OnlineCheck as _};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::app::App;
+use crate::checking::CommittedState;
+
+#[expect(missing_docs, clippy::pedantic, reason = "generated from the proto, which has the documentation")]
+mod proto {
+    tonic::include_proto!("propusk.feed.v1");
+}
+
+use proto::feed_server::{Feed, FeedServer};
+use proto::{CheckAnswer, CheckReply, CheckRequest, FollowReply, FollowRequest, Verdict};
+
+/// The most tokens in one call.
+const MAX_ITEMS: usize = 1024;
+/// The largest message that is read; a full batch of our tokens is below it.
+const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The service, to be put on a listener.
+pub(crate) fn service(app: Arc<App>) -> FeedServer<FeedService> {
+    FeedServer::new(FeedService { app }).max_decoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+pub(crate) struct FeedService {
+    app: Arc<App>,
+}
+
+#[tonic::async_trait]
+impl Feed for FeedService {
+    type FollowStream = BoxStream<'static, Result<FollowReply, Status>>;
+
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
+        let client = self.authenticate(&request).await?;
+        let items = request.into_inner().items;
+        if items.len() > MAX_ITEMS {
+            return Err(Status::invalid_argument(format!("at most {MAX_ITEMS} items in a call")));
+        }
+        if let Some(foreign) = items.iter().find(|item| !may_ask_about(&client, &item.aud)) {
+            return Err(Status::permission_denied(format!("{} may not ask about {}", client.id, foreign.aud)));
+        }
+        let items = items.into_iter().map(CheckItem::from).collect();
+        let reply = CommittedState(Arc::clone(&self.app)).check(items).await;
+        let reply = reply.map_err(|_| Status::unavailable("committed state cannot be read now"))?;
+        let answers = reply.answers.into_iter().map(CheckAnswer::from).collect();
+        Ok(Response::new(CheckReply { as_of_seq: reply.as_of_seq, answers }))
+    }
+
+    async fn follow(
+        &self,
+        request: Request<Streaming<FollowRequest>>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        self.authenticate(&request).await?;
+        Err(Status::unimplemented("this authority serves no feed: ask by Check"))
+    }
+}
+
+impl FeedService {
+    async fn authenticate<T>(&self, request: &Request<T>) -> Result<Client, Status> {
+        let refused = || Status::unauthenticated("client authentication failed");
+        let header = request.metadata().get("authorization").ok_or_else(refused)?;
+        let (id, secret) = parse_basic(header.as_bytes()).ok_or_else(refused)?;
+        self.app.read(move |tx, _| clients::authenticate(tx, &id, &secret)).await.map_err(|error| match error {
+            ClientAuthError::Refused => refused(),
+            ClientAuthError::Store(error) => {
+                tracing::error!(%error, "the store failed");
+                Status::unavailable("committed state cannot be read now")
+            }
+        })
+    }
+}
+
+/// A service about its own audience; any client about those it was registered for.
+fn may_ask_about(client: &Client, aud: &str) -> bool {
+    client.id.as_str() == aud || client.audiences.iter().any(|own| own.as_str() == aud)
+}
+
+/// RFC 7617, ids and secrets as they are: both sides are ours.
+fn parse_basic(value: &[u8]) -> Option<(String, PlainSecret)> {
+    let encoded = std::str::from_utf8(value).ok()?.strip_prefix("Basic ")?;
+    let decoded = zeroize::Zeroizing::new(Base64::decode_vec(encoded).ok()?);
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((id.to_owned(), PlainSecret::presented(secret)))
+}
+
+impl From<proto::CheckItem> for CheckItem {
+    fn from(item: proto::CheckItem) -> Self {
+        Self {
+            aud: item.aud,
+            jti: item.jti,
+            sid: (!item.sid.is_empty()).then_some(item.sid),
+            sub: item.sub,
+            client_id: item.client_id,
+            actors: item.actors,
+            epoch: item.epoch,
+            kid: item.kid,
+        }
+    }
+}
+
+impl From<CheckVerdict> for CheckAnswer {
+    fn from(verdict: CheckVerdict) -> Self {
+        let (verdict, roles, permissions) = match verdict {
+            CheckVerdict::Good { roles, permissions } => (Verdict::Good, roles, permissions),
+            CheckVerdict::Refused => (Verdict::Refused, Vec::new(), Vec::new()),
+            CheckVerdict::Stale => (Verdict::Stale, Vec::new(), Vec::new()),
+        };
+        Self { verdict: verdict.into(), roles, permissions }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the authority does by itself from time to time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use propusk_core::log;
+use propusk_core::store::StoreError;
+
+use crate::app::App;
+
+const EACH_MINUTE: Duration = Duration::from_secs(60);
+/// Once in so many minutes.
+const FORGET_EVERY: u64 = 60;
+
+/// Raises the log's ceiling and floor. Nothing may be minted before this ran once.
+pub(crate) async fn raise_limits(app: &App) -> Result<(), StoreError> {
+    let leeway = app.settings.leeway;
+    app.write(move |tx, env| log::raise_limits(tx, env.now, leeway)).await
+}
+
+/// Runs until `shutdown`.
+pub(crate) async fn run(app: Arc<App>, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    for minute in 1_u64.. {
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = tokio::time::sleep(EACH_MINUTE) => {}
+        }
+        if let Err(error) = raise_limits(&app).await {
+            tracing::error!(%error, "the log's limits could not be raised");
+        }
+        if minute.is_multiple_of(FORGET_EVERY) {
+            let forgotten = app.write(|tx, env| tx.forget_expired_sessions(env.now)).await;
+            match forgotten {
+                Ok(count) => tracing::debug!(count, "expired sessions forgotten"),
+                Err(error) => tracing::error!(%error, "expired sessions could not be forgotten"),
+            }
+        }
+    }
+}

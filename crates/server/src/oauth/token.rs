@@ -1,0 +1,113 @@
+//! `POST /oauth/token`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::HeaderMap;
+use propusk_core::grants::refresh::{self, Presenter, Refreshed};
+use propusk_core::grants::{GrantError, TokenSet, client_credentials, password, token_exchange};
+use propusk_core::secret::PlainSecret;
+use propusk_core::sessions::NewSession;
+use propusk_core::store::{Client, GrantType};
+use propusk_core::target::Target;
+
+use super::client_auth;
+use super::error::OAuthError;
+use super::form::Form;
+use crate::app::App;
+use crate::extract::{Origin, SecretText};
+use crate::sign_in;
+use crate::tokens::TokenAnswer;
+
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<TokenAnswer, OAuthError> {
+    let client = client_auth::authenticate(&app, &headers, &form).await?;
+    let grant: GrantType =
+        form.need("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
+    if form.get("scope").is_some() {
+        return Err(OAuthError::invalid_scope());
+    }
+    let target =
+        Target { audience: form.get("audience").map(str::to_owned), resource: form.get("resource").map(str::to_owned) };
+    let set = match grant {
+        GrantType::ClientCredentials => for_client(&app, client, target).await?,
+        GrantType::Password => for_password(&app, &origin, client, &form, target).await?,
+        GrantType::RefreshToken => for_refresh_token(&app, &origin, client, &form, target).await?,
+        GrantType::TokenExchange => for_subject_token(&app, client, &form, target).await?,
+    };
+    let answer = TokenAnswer::sign(&app, set).await?;
+    Ok(if grant == GrantType::TokenExchange { answer.exchanged() } else { answer })
+}
+
+async fn for_client(app: &App, client: Client, target: Target) -> Result<TokenSet, GrantError> {
+    let settings = app.settings.clone();
+    app.read(move |tx, env| client_credentials::grant(tx, env, &settings, &client, &target)).await
+}
+
+async fn for_password(
+    app: &App,
+    origin: &Origin,
+    client: Client,
+    form: &Form,
+    target: Target,
+) -> Result<TokenSet, OAuthError> {
+    let client_id = client.id.clone();
+    let asked = app.read(move |tx, _| password::admit(tx, &client, &target)).await?;
+    let username = form.need("username")?.to_owned();
+    let typed = SecretText::new(form.need("password")?);
+    let candidate = app.read(move |tx, _| password::candidate(tx, &username)).await?;
+    let (actor, session_origin) = (origin.actor(client_id.to_string()), origin.behind_client());
+    let Some(who) = sign_in::check(app, candidate, &typed, &actor, &session_origin).await? else {
+        return Err(GrantError::InvalidGrant("invalid credentials").into());
+    };
+    let new = NewSession { who, client_id, audience: asked, origin: session_origin };
+    let settings = app.settings.clone();
+    Ok(app.write(move |tx, env| password::grant(tx, env, &settings, &actor, new)).await?)
+}
+
+async fn for_refresh_token(
+    app: &App,
+    origin: &Origin,
+    client: Client,
+    form: &Form,
+    target: Target,
+) -> Result<TokenSet, OAuthError> {
+    let presented = PlainSecret::presented(form.need("refresh_token")?);
+    let actor = origin.actor(client.id.to_string());
+    let settings = app.settings.clone();
+    let presenter = Presenter::Client(client);
+    let refreshed = app
+        .write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target))
+        .await?;
+    match refreshed {
+        Refreshed::Tokens(set) => Ok(*set),
+        Refreshed::FamilyEnded(_) => Err(GrantError::InvalidGrant("a used refresh token").into()),
+    }
+}
+
+async fn for_subject_token(app: &App, client: Client, form: &Form, target: Target) -> Result<TokenSet, OAuthError> {
+    let raw = form.need("subject_token")?;
+    if !matches!(form.need("subject_token_type")?, ACCESS_TOKEN_TYPE | JWT_TYPE) {
+        return Err(OAuthError::invalid_request(format!("subject_token_type is {ACCESS_TOKEN_TYPE}")));
+    }
+    if form.get("requested_token_type").is_some_and(|kind| kind != ACCESS_TOKEN_TYPE && kind != JWT_TYPE) {
+        return Err(OAuthError::invalid_request(format!("requested_token_type is {ACCESS_TOKEN_TYPE}")));
+    }
+    if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
+        return Err(OAuthError::invalid_request("no actor_token: the actor is the client that authenticates"));
+    }
+    let token = app.verify_any(raw).map_err(|reason| {
+        tracing::info!(reason = reason.code(), "subject token refused");
+        GrantError::InvalidSubjectToken("it is not a valid access token of ours".to_owned())
+    })?;
+    let settings = app.settings.clone();
+    let grant = app.read(move |tx, env| token_exchange::grant(tx, env, &settings, &client, &token, &target));
+    Ok(grant.await?)
+}

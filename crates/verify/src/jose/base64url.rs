@@ -1,0 +1,40 @@
+//! Strict base64url (RFC 4648 section 5) without padding: each byte string has exactly one spelling.
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+
+/// Whether every byte belongs to the alphabet. Padding does not.
+pub(crate) fn is_alphabet(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// The bytes, or nothing when the text is not their one spelling: bits after the last byte have to be zero.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn refuses_other_spellings() {
+        assert_eq!(decode("Zg"), Some(b"f".to_vec()));
+        // The same byte with other trailing bits, padded, in the standard alphabet, with white space.
+        for other in ["Zh", "Zv", "Zg==", "Zg=", "Z g", "Zg\n", " Zg", "Z", "Zg.", "ZZZZZ"] {
+            assert_eq!(decode(other), None, "{other}");
+        }
+        assert_eq!(decode("--__"), Some(vec![0xfb, 0xef, 0xff]));
+        assert_eq!(decode("++//"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn one_spelling_for_each_byte_string(text in "[A-Za-z0-9_-]{0,12}") {
+            if let Some(bytes) = decode(&text) {
+                prop_assert_eq!(Base64UrlUnpadded::encode_string(&bytes), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Small HTTP servers that take the place of the authority, or are the attacker's own.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[derive(Default)]
+struct State {
+    pages: HashMap<String, (String, Vec<u8>)>,
+    hits: HashMap<String, usize>,
+}
+
+/// Answers GET with fixed pages, 404 elsewhere, and counts what was asked for. Ends when dropped.
+pub struct StandIn {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl StandIn {
+    /// On a free port of the loopback interface.
+    pub async fn start() -> Self {
+        Self::start_on("127.0.0.1:0").await
+    }
+
+    /// On an address that somebody else had before.
+    pub async fn start_on(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap_or_else(|error| panic!("bind {address}: {error}"));
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::<Mutex<State>>::default();
+        let shared = state.clone();
+        let accepting = crate::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                crate::spawn(serve(stream, shared.clone()));
+            }
+        });
+        Self { address, state, accepting }
+    }
+
+    /// Address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What a path answers from now on.
+    pub fn page(&self, path: &str, content_type: &str, body: impl Into<Vec<u8>>) {
+        let page = (content_type.to_owned(), body.into());
+        self.state.lock().expect("state").pages.insert(path.to_owned(), page);
+    }
+
+    /// How often a path was asked for.
+    pub fn hits(&self, path: &str) -> usize {
+        self.state.lock().expect("state").hits.get(path).copied().unwrap_or_default()
+    }
+
+    /// How often anything was asked for.
+    pub fn all_hits(&self) -> usize {
+        self.state.lock().expect("state").hits.values().sum()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") && request.len() < 65_536 {
+        match stream.read_u8().await {
+            Ok(byte) => request.push(byte),
+            Err(_) => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&request).into_owned();
+    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    let answer = {
+        let mut state = state.lock().expect("state");
+        *state.hits.entry(path.clone()).or_default() += 1;
+        match state.pages.get(&path) {
+            Some((content_type, body)) => answer("200 OK", content_type, body),
+            None => answer("404 Not Found", "text/plain", b"nothing here"),
+        }
+    };
+    drop(stream.write_all(&answer).await);
+}
+
+fn answer(status: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}

@@ -1,0 +1,256 @@
+//! Rotation of refresh tokens: honest replays yield the same successor, any other replay ends the session.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use e2e::forge::claims;
+use e2e::http::Refusal;
+use e2e::people::{PASSWORD, Tokens};
+use e2e::run;
+use e2e::system::{Options, System};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+static SYSTEM: LazyLock<System> = LazyLock::new(|| System::start(&Options::new()));
+/// Where the grace window is short enough to wait for its end.
+static SHORT: LazyLock<System> = LazyLock::new(|| System::start(&Options::new().set("refresh.grace", "1s")));
+const PAST_GRACE: Duration = Duration::from_millis(1_300);
+
+async fn sessions(system: &System, user_id: &str) -> Vec<Value> {
+    let answer = system.admin("GET", &format!("/sessions?user_id={user_id}")).await.expect(200);
+    answer.json()["items"].as_array().expect("items").clone()
+}
+
+async fn audited(system: &System, user_id: &str, action: &str) -> usize {
+    let answer = system.admin("GET", &format!("/audit?subject={user_id}&action={action}")).await.expect(200);
+    answer.json()["items"].as_array().expect("items").len()
+}
+
+/// No refresh, and nothing elite, in the name of this session any more.
+async fn assert_ended(system: &System, tokens: &Tokens) {
+    system.refresh(&tokens.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+    let elite = system.service("cars", "/cars/-/whoami/elite");
+    system.http.get(&elite).bearer(&tokens.access).send().await.expect_refusal(Refusal::Revoked);
+}
+
+#[test]
+fn fifty_parallel_refreshes_are_one_rotation() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("fifty").await;
+        let tokens = system.login(&person, "cars").await;
+        let answers = join_all((0..50).map(|_| system.refresh(&tokens.refresh, Some("cars")))).await;
+        let answers: Vec<Tokens> = answers.into_iter().map(Tokens::of).collect();
+        let successors: BTreeSet<&String> = answers.iter().map(|answer| &answer.refresh).collect();
+        assert_eq!(successors.len(), 1, "one successor");
+        let sids: BTreeSet<String> = answers.iter().map(Tokens::sid).collect();
+        assert_eq!(sids, BTreeSet::from([tokens.sid()]), "one family");
+        assert_eq!(sessions(system, &person.id).await.len(), 1, "one session");
+        assert_eq!(audited(system, &person.id, "refresh_reuse").await, 0);
+        // Every access token that came of it is good, and the one successor goes on.
+        let elite = system.service("cars", "/cars/-/whoami/elite");
+        for answer in &answers {
+            system.http.get(&elite).bearer(&answer.access).send().await.expect(200);
+        }
+        let next = Tokens::of(system.refresh(&answers[0].refresh, None).await);
+        assert_ne!(next.refresh, answers[0].refresh);
+    });
+}
+
+#[test]
+fn parallel_chains_of_refreshes_never_fork() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("chain").await;
+        let mut current = system.login(&person, "propusk").await.refresh;
+        for _ in 0..10 {
+            let answers = join_all((0..8).map(|_| system.refresh(&current, None))).await;
+            let next: BTreeSet<String> = answers.into_iter().map(|answer| Tokens::of(answer).refresh).collect();
+            assert_eq!(next.len(), 1);
+            current = next.into_iter().next().unwrap();
+        }
+        assert_eq!(sessions(system, &person.id).await.len(), 1);
+    });
+}
+
+#[test]
+fn a_lost_answer_costs_nothing() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("lost").await;
+        let tokens = system.login(&person, "propusk").await;
+        let first = Tokens::of(system.refresh(&tokens.refresh, Some("cars")).await);
+        let again = Tokens::of(system.refresh(&tokens.refresh, Some("posts")).await);
+        assert_eq!(first.refresh, again.refresh, "the same successor");
+        assert_eq!(claims(&first.access)["aud"], "cars");
+        assert_eq!(claims(&again.access)["aud"], "posts", "but for another audience if asked");
+        assert_ne!(claims(&first.access)["jti"], claims(&again.access)["jti"]);
+    });
+}
+
+#[test]
+fn a_replay_after_the_grace_window_ends_the_family() {
+    run(async {
+        let system = &*SHORT;
+        let person = system.register("thief").await;
+        let stolen = system.login(&person, "cars").await;
+        let untouched = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&stolen.refresh, Some("cars")).await);
+        let third = Tokens::of(system.refresh(&second.refresh, Some("cars")).await);
+        e2e::time_passes(PAST_GRACE).await;
+        system.refresh(&stolen.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        for tokens in [&third, &second, &stolen] {
+            assert_ended(system, tokens).await;
+        }
+        assert!(audited(system, &person.id, "refresh_reuse").await >= 1, "in the audit log");
+        // It is the family that ended, not the person.
+        system.refresh(&untouched.refresh, None).await.expect(200);
+        system.login(&person, "cars").await;
+    });
+}
+
+#[test]
+fn a_replay_after_the_grace_window_ends_the_family_though_the_successor_was_never_used() {
+    run(async {
+        let system = &*SHORT;
+        let person = system.register("late").await;
+        let first = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        e2e::time_passes(PAST_GRACE).await;
+        system.refresh(&first.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        assert_ended(system, &second).await;
+    });
+}
+
+#[test]
+fn a_client_that_authenticates_may_replay_while_the_successor_was_never_used() {
+    run(async {
+        let system = &*SHORT;
+        let person = system.register("confidential").await;
+        let grant = |fields: Vec<(&'static str, String)>| async move {
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            system.token("demo-first-party", &fields).await
+        };
+        let refresh = |token: &str| {
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", token), ("audience", "cars")];
+            grant(fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+        };
+        let password = vec![
+            ("grant_type", "password".to_owned()),
+            ("username", person.username.clone()),
+            ("password", PASSWORD.to_owned()),
+            ("audience", "cars".to_owned()),
+        ];
+        let first = Tokens::of(grant(password).await);
+        let second = Tokens::of(refresh(&first.refresh).await);
+        e2e::time_passes(PAST_GRACE).await;
+        let replayed = Tokens::of(refresh(&first.refresh).await);
+        assert_eq!(replayed.refresh, second.refresh, "the answer may have been lost long ago");
+        let third = Tokens::of(refresh(&second.refresh).await);
+        e2e::time_passes(PAST_GRACE).await;
+        refresh(&first.refresh).await.expect_oauth_error(400, "invalid_grant");
+        refresh(&third.refresh).await.expect_oauth_error(400, "invalid_grant");
+        let elite = system.service("cars", "/cars/-/whoami/elite");
+        system.http.get(&elite).bearer(&third.access).send().await.expect_refusal(Refusal::Revoked);
+    });
+}
+
+#[test]
+fn somebody_else_s_refresh_token_is_refused_and_does_not_end_the_session() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("foreign").await;
+        let tokens = system.login(&person, "propusk").await;
+        for client in ["demo-first-party", "gateway"] {
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str())];
+            system.token(client, &fields).await.expect_oauth_error(400, "invalid_grant");
+        }
+        let rotated = Tokens::of(system.refresh(&tokens.refresh, None).await);
+        let fields = [
+            ("grant_type", "password"),
+            ("username", person.username.as_str()),
+            ("password", PASSWORD),
+            ("audience", "cars"),
+        ];
+        let theirs = Tokens::of(system.token("demo-first-party", &fields).await);
+        system.refresh(&theirs.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        let fields =
+            [("grant_type", "refresh_token"), ("refresh_token", theirs.refresh.as_str()), ("audience", "cars")];
+        system.token("gateway", &fields).await.expect_oauth_error(400, "invalid_grant");
+        Tokens::of(system.token("demo-first-party", &fields).await);
+        Tokens::of(system.refresh(&rotated.refresh, None).await);
+    });
+}
+
+#[test]
+fn a_refused_request_uses_nothing_up() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("careful").await;
+        let tokens = system.login(&person, "propusk").await;
+        system.refresh(&tokens.refresh, Some("no-such-service")).await.expect_problem(400, "invalid-target");
+        let typo = json!({"refresh_token": tokens.refresh, "audiense": "cars"});
+        let answer = system.http.post(&system.authority("/auth/refresh")).json(&typo).send().await.expect(400);
+        assert!(answer.text().contains("audiense"), "the unknown member is named\n{answer}");
+        let first = Tokens::of(system.refresh(&tokens.refresh, None).await);
+        Tokens::of(system.refresh(&first.refresh, None).await);
+    });
+}
+
+#[test]
+fn a_session_that_nobody_refreshes_ends() {
+    run(async {
+        let system = System::start(&Options::new().set("session.idle_ttl", "2s").set("refresh.grace", "1s"));
+        let person = system.register("idle").await;
+        let tokens = system.login(&person, "cars").await;
+        let kept = Tokens::of(system.refresh(&tokens.refresh, None).await);
+        e2e::time_passes(Duration::from_millis(2_300)).await;
+        system.refresh(&kept.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        let listed: Vec<Value> = sessions(&system, &person.id).await;
+        assert!(listed.is_empty(), "an ended session is not listed: {listed:?}");
+    });
+}
+
+#[test]
+fn the_files_of_the_authority_yield_no_token_and_no_password() {
+    run(async {
+        let system = System::start(&Options::new());
+        let person = system.register("at-rest").await;
+        let first = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        let client = system.client_token("demo-m2m", "cars").await;
+        let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+        let secrets = [
+            ("a password", person.password.clone()),
+            ("the administrator's password", system.ready.admin.password.clone().unwrap()),
+            ("a used refresh token", first.refresh.clone()),
+            ("its successor, kept for an honest replay", second.refresh.clone()),
+            ("an access token", signature(&second.access)),
+            ("a client's access token", signature(&client)),
+            ("a client secret", system.secret("demo-m2m")),
+            ("a private key", "PRIVATE KEY".to_owned()),
+        ];
+        let mut seen = 0;
+        for file in std::fs::read_dir(&system.ready.data).unwrap() {
+            let path = file.unwrap().path();
+            if !path.is_file() || !path.file_name().unwrap().to_string_lossy().contains(".db") {
+                continue;
+            }
+            seen += 1;
+            let bytes = std::fs::read(&path).unwrap();
+            for (what, secret) in &secrets {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{what} is in {}", path.display());
+            }
+        }
+        assert!(seen >= 4, "the authority's database and three services'");
+    });
+}

@@ -1,0 +1,703 @@
+//! Every kind of token offered to every validator, and every forgery that the standards warn of. What is refused is
+//! refused with the right answer, and its reason is in the log under the request's id.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use e2e::forge::{self, Key, b64, claims, header, unsigned, with};
+use e2e::http::{Answer, Refusal, Request};
+use e2e::people::{ACCESS_TOKEN_TYPE, EXCHANGE};
+use e2e::run;
+use e2e::stand_in::StandIn;
+use e2e::system::{Options, System};
+use serde_json::{Value, json};
+
+static SYSTEM: LazyLock<System> = LazyLock::new(|| System::start(&Options::new()));
+
+const AUDIENCES: [&str; 4] = ["propusk", "users", "posts", "cars"];
+const SERVICES: [&str; 3] = ["users", "posts", "cars"];
+
+/// A place that decides on a bearer token.
+struct Validator {
+    name: String,
+    url: String,
+    audience: &'static str,
+    /// What a good token of somebody without any role gets.
+    good: u16,
+}
+
+/// All of them: the authority's own two classes, each service directly, each service through the gateway.
+fn validators(system: &System) -> Vec<Validator> {
+    let mut all = vec![
+        Validator { name: "me".into(), url: system.authority("/auth/me"), audience: "propusk", good: 200 },
+        Validator {
+            name: "admin".into(),
+            url: system.authority("/admin/v1/users?username=alice"),
+            audience: "propusk",
+            good: 403,
+        },
+    ];
+    for audience in SERVICES {
+        for (class, path) in [("ordinary", "-/whoami"), ("elite", "-/whoami/elite")] {
+            let path = format!("/{audience}/{path}");
+            let direct = Validator {
+                name: format!("{audience} {class}"),
+                url: system.service(audience, &path),
+                audience,
+                good: 200,
+            };
+            let name = format!("{audience} {class} by the gateway");
+            all.push(Validator { name, url: system.gateway(&path), audience, good: 200 });
+            all.push(direct);
+        }
+    }
+    all
+}
+
+impl Validator {
+    fn request(&self, system: &System) -> Request {
+        system.http.get(&self.url)
+    }
+
+    async fn offer(&self, system: &System, token: &str) -> Answer {
+        self.request(system).bearer(token).send().await
+    }
+
+    /// Refused as no token for this place, for one of these reasons, which the log names under the request's id.
+    async fn must_refuse(&self, system: &System, what: &str, token: &str, reasons: &[&str]) {
+        let answer = self.offer(system, token).await;
+        eprintln!("{}: {what}: {}", self.name, answer.status);
+        let answer = answer.expect_refusal(Refusal::Invalid);
+        assert_silent(&answer, token);
+        let line = system.log.line_with(&[&answer.id, "reason"]);
+        assert!(reasons.iter().any(|reason| line.contains(reason)), "{what}: none of {reasons:?} in {line}");
+    }
+}
+
+/// An answer to an attacker does not repeat the token, and does not say which check it failed.
+fn assert_silent(answer: &Answer, token: &str) {
+    let shown = answer.to_string();
+    assert!(token.len() < 16 || !shown.contains(token), "the token is in the answer\n{shown}");
+    for told in ["signature.", "kid.unknown", "alg.not-allowed", "aud.wrong"] {
+        assert!(!shown.contains(told), "the reason {told} is in the answer\n{shown}");
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+async fn pem(system: &System, audience: &str) -> String {
+    system.http.get(&system.authority(&format!("/keys/{audience}/public.pem"))).send().await.expect(200).text()
+}
+
+async fn jwks(system: &System, audience: &str) -> Value {
+    system.http.get(&system.authority(&format!("/keys/{audience}/jwks.json"))).send().await.expect(200).json()
+}
+
+#[test]
+fn a_token_opens_its_own_audience_and_no_other() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("matrix").await;
+        for audience in AUDIENCES {
+            let token = system.login(&person, audience).await.access;
+            assert_eq!(claims(&token)["aud"], audience);
+            assert_eq!(header(&token)["typ"], "at+jwt");
+            for validator in validators(system) {
+                if validator.audience == audience {
+                    validator.offer(system, &token).await.expect(validator.good);
+                } else {
+                    let what = format!("a token for {audience}");
+                    validator.must_refuse(system, &what, &token, &["aud.", "kid.", "alg."]).await;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_client_s_token_is_no_person_s() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in SERVICES {
+            let token = system.client_token("demo-m2m", audience).await;
+            assert!(claims(&token).get("sid").is_none(), "a client has no session");
+            assert_eq!(claims(&token)["sub"], "demo-m2m");
+            for validator in validators(system) {
+                if validator.audience == audience {
+                    validator.offer(system, &token).await.expect(200);
+                } else {
+                    validator.must_refuse(system, "a client's token", &token, &["aud.", "kid.", "alg."]).await;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_not_an_access_token_is_no_bearer_token() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("kinds").await;
+        let tokens = system.login(&person, "cars").await;
+        let cookie = e2e::browser::Browser::sign_in(system, &person).await.cookie();
+        let others = [
+            ("a refresh token", tokens.refresh.clone()),
+            ("a client secret", system.secret("gateway")),
+            ("the gateway's cookie", cookie),
+            ("a session id", tokens.sid()),
+            ("a user id", person.id.clone()),
+            ("an id of a token", claims(&tokens.access)["jti"].as_str().unwrap().to_owned()),
+            ("one part", "abc".to_owned()),
+            ("dots", "..".to_owned()),
+            ("more dots", "....".to_owned()),
+        ];
+        for validator in validators(system) {
+            for (what, token) in &others {
+                validator.must_refuse(system, what, token, &["form."]).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn an_access_token_is_no_refresh_token_and_no_secret() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("crossed").await;
+        let tokens = system.login(&person, "propusk").await;
+        let secret = system.secret("demo-first-party");
+        for wrong in [&tokens.access, &secret, &person.id, &tokens.sid(), &String::new(), &"x".repeat(100_000)] {
+            system.refresh(wrong, None).await.expect_problem(401, "invalid-refresh-token");
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", wrong.as_str())];
+            let answer = system.token("demo-first-party", &fields).await;
+            if wrong.is_empty() {
+                answer.expect_oauth_error(400, "invalid_request");
+            } else {
+                answer.expect_oauth_error(400, "invalid_grant");
+            }
+        }
+        // A client that shows a token of its own instead of its secret.
+        for wrong in [&tokens.access, &tokens.refresh, &system.client_token("demo-m2m", "cars").await] {
+            let fields = [("grant_type", "client_credentials"), ("audience", "cars")];
+            let request = system.http.post(&system.authority("/oauth/token")).basic("demo-m2m", wrong).form(&fields);
+            let answer = request.send().await.expect_oauth_error(401, "invalid_client");
+            assert!(answer.header("www-authenticate").starts_with("Basic"), "\n{answer}");
+        }
+        // None of that was held against the real ones.
+        system.refresh(&tokens.refresh, None).await.expect(200);
+    });
+}
+
+#[test]
+fn only_an_access_token_for_the_actor_can_be_exchanged() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("subject").await;
+        let tokens = system.login(&person, "posts").await;
+        let forged = Key::ed25519().sign(&header(&tokens.access), &claims(&tokens.access));
+        for (what, token) in [
+            ("a refresh token", tokens.refresh.clone()),
+            ("a forged token", forged),
+            ("a token for somebody else", system.login(&person, "cars").await.access),
+            ("a token for the target", system.login(&person, "users").await.access),
+            ("nothing", String::new()),
+        ] {
+            eprintln!("{what}");
+            system.exchange("posts", &token, "users").await.expect_oauth_error(400, "invalid_request");
+        }
+        for kind in ["urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:id_token", ""]
+        {
+            let fields = [
+                ("grant_type", EXCHANGE),
+                ("subject_token", tokens.access.as_str()),
+                ("subject_token_type", kind),
+                ("audience", "users"),
+            ];
+            system.token("posts", &fields).await.expect_oauth_error(400, "invalid_request");
+        }
+        let fields = [("grant_type", EXCHANGE), ("subject_token", &tokens.access), ("audience", "users")];
+        system.token("posts", &fields).await.expect_oauth_error(400, "invalid_request");
+        let both = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", tokens.access.as_str()),
+            ("subject_token_type", ACCESS_TOKEN_TYPE),
+            ("audience", "users"),
+        ];
+        system.token("posts", &both).await.expect(200);
+    });
+}
+
+/// The good token of an audience, taken apart.
+struct Good {
+    audience: &'static str,
+    token: String,
+    header: Value,
+    claims: Value,
+}
+
+impl Good {
+    async fn of(system: &System, audience: &'static str) -> Self {
+        let person = system.register("forged").await;
+        let token = system.login(&person, audience).await.access;
+        Self { audience, header: header(&token), claims: claims(&token), token }
+    }
+
+    fn part(&self, index: usize) -> &str {
+        self.token.split('.').nth(index).unwrap()
+    }
+
+    /// The same with other claims under the old signature.
+    fn tampered(&self, member: &str, value: Value) -> String {
+        let claims = with(&self.claims, member, value);
+        format!("{}.{}.{}", self.part(0), b64(claims.to_string().as_bytes()), self.part(2))
+    }
+
+    /// The same with another header under the old signature.
+    fn with_header(&self, member: &str, value: Value) -> String {
+        let header = with(&self.header, member, value);
+        format!("{}.{}.{}", b64(header.to_string().as_bytes()), self.part(1), self.part(2))
+    }
+}
+
+/// Offers a list of forgeries to every validator of their audience.
+async fn all_refuse(system: &System, good: &Good, forgeries: &[(String, String)], reasons: &[&str]) {
+    for validator in validators(system).iter().filter(|validator| validator.audience == good.audience) {
+        for (what, token) in forgeries {
+            assert_ne!(token, &good.token, "{what}");
+            validator.must_refuse(system, what, token, reasons).await;
+        }
+        validator.offer(system, &good.token).await.expect(validator.good);
+    }
+}
+
+#[test]
+fn no_spelling_of_none_is_an_algorithm() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let mut forgeries = Vec::new();
+            for alg in ["none", "nONe", "None", "NONE", "nOnE", ""] {
+                let stripped = unsigned(&with(&good.header, "alg", json!(alg)), &good.claims);
+                forgeries.push((format!("{alg:?} without a signature"), format!("{stripped}.")));
+                forgeries.push((format!("{alg:?} with the old one"), format!("{stripped}.{}", good.part(2))));
+                let bare = unsigned(&json!({"alg": alg, "typ": "at+jwt"}), &good.claims);
+                forgeries.push((format!("{alg:?} without kid"), format!("{bare}.")));
+            }
+            all_refuse(system, &good, &forgeries, &["alg.", "header.", "form."]).await;
+        }
+    });
+}
+
+#[test]
+fn a_public_key_is_no_shared_secret() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let pem = pem(system, audience).await;
+            let jwks = jwks(system, audience).await;
+            let kid = good.header["kid"].as_str().unwrap();
+            let jwk = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid).expect("the active key");
+            let mut secrets = vec![
+                ("the PEM", pem.clone().into_bytes()),
+                ("the PEM without the last line end", pem.trim_end().as_bytes().to_vec()),
+                ("the PEM with CRLF", pem.replace('\n', "\r\n").into_bytes()),
+                ("its DER", forge::der_of_pem(&pem)),
+                ("the JWK", jwk.to_string().into_bytes()),
+                ("the key set", jwks.to_string().into_bytes()),
+                ("nothing", Vec::new()),
+            ];
+            for member in ["x", "n"] {
+                if let Some(text) = jwk[member].as_str() {
+                    secrets.push(("the key's text", text.as_bytes().to_vec()));
+                    secrets.push(("the key's bytes", forge::unb64(text)));
+                }
+            }
+            let mut forgeries = Vec::new();
+            for (what, secret) in secrets {
+                let key = Key::Hmac(secret);
+                let header = with(&good.header, "alg", json!("HS256"));
+                forgeries.push((format!("HS256 with {what}"), key.sign(&header, &good.claims)));
+                let header = json!({"alg": "HS256", "typ": "at+jwt"});
+                forgeries.push((format!("HS256 with {what}, no kid"), key.sign(&header, &good.claims)));
+            }
+            all_refuse(system, &good, &forgeries, &["alg.", "header.", "kid."]).await;
+        }
+    });
+}
+
+#[test]
+fn an_algorithm_belongs_to_the_key_not_to_the_token() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let own = good.header["alg"].as_str().unwrap();
+            let mut forgeries = Vec::new();
+            for alg in ["RS256", "PS256", "ES256", "HS256", "EdDSA", "eddsa", "rs256", "Rs256", "HS512", "RS384"] {
+                if alg != own {
+                    forgeries.push((format!("{own} token called {alg}"), good.with_header("alg", json!(alg))));
+                }
+            }
+            for alg in [json!(1), json!(null), json!(["EdDSA"]), json!({"alg": "EdDSA"})] {
+                forgeries.push((format!("alg is {alg}"), good.with_header("alg", alg)));
+            }
+            for key in [Key::ed25519(), Key::rsa()] {
+                let header = with(&good.header, "alg", json!(key.alg()));
+                forgeries.push((format!("own {} key, real kid", key.alg()), key.sign(&header, &good.claims)));
+            }
+            all_refuse(system, &good, &forgeries, &["alg.", "signature.", "header.", "form."]).await;
+        }
+    });
+}
+
+#[test]
+fn a_token_brings_no_key_of_its_own() {
+    run(async {
+        let system = &*SYSTEM;
+        let attacker = StandIn::start().await;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let key = Key::ed25519();
+            let kid = good.header["kid"].clone();
+            attacker.page("/jwks.json", "application/json", json!({"keys": [key.jwk("mine")]}).to_string());
+            let base = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid});
+            let jwk = key.jwk(kid.as_str().unwrap());
+            let url = json!(attacker.url("/jwks.json"));
+            let mut forgeries = Vec::new();
+            for (member, value) in [
+                ("jwk", jwk),
+                ("jku", url.clone()),
+                ("x5u", url),
+                ("x5c", json!([forge::b64(b"a certificate")])),
+                ("crit", json!(["exp"])),
+                ("b64", json!(false)),
+                ("zip", json!("DEF")),
+            ] {
+                forgeries
+                    .push((format!("{member} in the header"), key.sign(&with(&base, member, value), &good.claims)));
+            }
+            let pem = key.pem();
+            forgeries.push(("kid is a key".into(), key.sign(&with(&base, "kid", json!(pem)), &good.claims)));
+            all_refuse(system, &good, &forgeries, &["signature.", "header.", "alg.", "kid."]).await;
+        }
+        assert_eq!(attacker.all_hits(), 0, "somebody followed an address that a token named");
+    });
+}
+
+#[test]
+fn a_kid_is_hostile_input() {
+    run(async {
+        let system = &*SYSTEM;
+        let good = Good::of(system, "cars").await;
+        let key = Key::ed25519();
+        for kid in
+            ["../../etc/passwd", "' OR 1=1 --", "\u{0}", "*", "a\r\nX-Injected: 1", "пропуск", &"k".repeat(4000), ""]
+        {
+            let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid});
+            let token = key.sign(&header, &good.claims);
+            for validator in validators(system).iter().filter(|validator| validator.audience == "cars") {
+                let answer = validator.offer(system, &token).await;
+                // A key id that nobody could look up just now is "cannot tell"; a look-up that was answered is a "no".
+                let refusal = if answer.status == 503 { Refusal::Unknown } else { Refusal::Invalid };
+                let answer = answer.expect_refusal(refusal);
+                assert_eq!(answer.header("x-injected"), "", "\n{answer}");
+            }
+        }
+        for kid in [json!(1), json!(null), json!([]), json!({}), json!(true)] {
+            let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid});
+            all_refuse(
+                system,
+                &good,
+                &[(format!("kid is {kid}"), key.sign(&header, &good.claims))],
+                &["kid.", "header.", "form."],
+            )
+            .await;
+        }
+        // Unknown key ids drove nobody to forget the good key.
+        for validator in validators(system).iter().filter(|validator| validator.audience == "cars") {
+            validator.offer(system, &good.token).await.expect(200);
+        }
+    });
+}
+
+#[test]
+fn one_token_has_one_spelling() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let mut forgeries = Vec::new();
+            for index in 0..3 {
+                let mut parts: Vec<String> = good.token.split('.').map(str::to_owned).collect();
+                if let Some(twin) = forge::twin(&parts[index]) {
+                    parts[index] = twin;
+                    forgeries.push((format!("spare bits in part {index}"), parts.join(".")));
+                }
+                for padding in ["=", "=="] {
+                    let mut parts: Vec<String> = good.token.split('.').map(str::to_owned).collect();
+                    parts[index].push_str(padding);
+                    forgeries.push((format!("padding in part {index}"), parts.join(".")));
+                }
+            }
+            assert!(forgeries.len() > 6, "no part of the token has spare bits");
+            forgeries.push(("a dot more".into(), format!("{}.", good.token)));
+            forgeries.push(("a dot before".into(), format!(".{}", good.token)));
+            forgeries.push(("five parts".into(), format!("{}.AAAA.AAAA", good.token)));
+            forgeries.push(("another alphabet".into(), good.token.replace('-', "+").replace('_', "/")));
+            forgeries.push(("another character".into(), format!("{}~", good.token)));
+            forgeries.retain(|(_, token)| *token != good.token);
+            all_refuse(system, &good, &forgeries, &["form.", "signature."]).await;
+        }
+    });
+}
+
+#[test]
+fn white_space_and_other_alphabets_are_no_token() {
+    run(async {
+        let system = &*SYSTEM;
+        let good = Good::of(system, "cars").await;
+        let (head, tail) = good.token.split_once('.').unwrap();
+        for token in [
+            format!("{head}. {tail}"),
+            format!("{head}\t.{tail}"),
+            format!("{} {}", good.token, good.token),
+            format!("{},{}", good.token, good.token),
+            format!("\"{}\"", good.token),
+            format!("{{\"payload\":\"{}\"}}", good.part(1)),
+            format!("{head}%2E{tail}"),
+            format!("{}\u{e9}", good.token),
+        ] {
+            for validator in validators(system).iter().filter(|validator| validator.audience == "cars") {
+                let answer = validator.offer(system, &token).await;
+                let refusal = if answer.status == 400 { Refusal::BadRequest } else { Refusal::Invalid };
+                answer.expect_refusal(refusal);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_piece_of_a_token_or_too_much_of_one_is_none() {
+    run(async {
+        let system = &*SYSTEM;
+        let good = Good::of(system, "posts").await;
+        let length = good.token.len();
+        let mut forgeries: Vec<(String, String)> = [1, 2, 5, 10, 100, length / 2, length - 60]
+            .iter()
+            .map(|cut| (format!("without the last {cut}"), good.token[..length - cut].to_owned()))
+            .collect();
+        forgeries.push(("without its signature".into(), format!("{}.{}.", good.part(0), good.part(1))));
+        forgeries.push(("without its claims".into(), format!("{}..{}", good.part(0), good.part(2))));
+        forgeries.push(("with half the signature twice".into(), format!("{}{}", good.token, good.part(2))));
+        forgeries.push(("of 10 kB".into(), good.tampered("pad", json!("a".repeat(7_000)))));
+        forgeries.push(("of 12 kB of header".into(), good.with_header("pad", json!("a".repeat(9_000)))));
+        all_refuse(system, &good, &forgeries, &["form.", "signature.", "header.", "claims.", "kid."]).await;
+        // Beyond what a server reads as a header, the server itself may say no; it stays up.
+        for size in [40_000, 200_000] {
+            for validator in validators(system) {
+                let answer = validator.request(system).bearer(&"a".repeat(size)).try_send().await;
+                let status = answer.map_or(431, |answer| answer.status);
+                assert!(matches!(status, 400 | 401 | 431), "{size} characters at {}: {status}", validator.name);
+            }
+        }
+        // Deeply nested claims are refused before they cost anything.
+        let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
+        let token = Key::ed25519().sign_text(&forge::unsigned_raw(good.header.to_string().as_bytes(), deep.as_bytes()));
+        all_refuse(system, &good, &[("nested deeply".into(), token)], &["form.", "signature.", "claims.", "alg."])
+            .await;
+    });
+}
+
+#[test]
+fn a_changed_claim_breaks_the_signature() {
+    run(async {
+        let system = &*SYSTEM;
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            let admin = json!(["admin"]);
+            let forgeries: Vec<(String, String)> = [
+                ("roles", admin),
+                ("sub", json!(system.demo("alice").id)),
+                ("exp", json!(now() + 1_000_000)),
+                ("epoch", json!(u64::MAX)),
+                ("jti", json!("another")),
+                ("sid", json!("s_another")),
+                ("act", json!({"sub": "cars"})),
+                ("client_id", json!("gateway")),
+            ]
+            .into_iter()
+            .map(|(member, value)| (format!("{member} changed"), good.tampered(member, value)))
+            .collect();
+            all_refuse(system, &good, &forgeries, &["signature.invalid"]).await;
+        }
+    });
+}
+
+#[test]
+fn the_tokens_of_one_ring_do_not_pass_under_another_ring_s_key_id() {
+    run(async {
+        let system = &*SYSTEM;
+        let mut kids = Vec::new();
+        for audience in AUDIENCES {
+            for key in jwks(system, audience).await["keys"].as_array().unwrap() {
+                for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+                    assert!(key.get(private).is_none(), "a private member in the key set of {audience}");
+                }
+                kids.push((audience, key["kid"].as_str().unwrap().to_owned()));
+            }
+        }
+        let mut distinct: Vec<&String> = kids.iter().map(|(_, kid)| kid).collect();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), kids.len(), "two rings share a key");
+        for audience in AUDIENCES {
+            let good = Good::of(system, audience).await;
+            // Claims for this audience, signature and key id of every other ring.
+            let mut forgeries = Vec::new();
+            for other in AUDIENCES.iter().filter(|other| **other != audience) {
+                let donor = Good::of(system, other).await;
+                let head = b64(donor.header.to_string().as_bytes());
+                forgeries.push((
+                    format!("the key and signature of {other}"),
+                    format!("{head}.{}.{}", good.part(1), donor.part(2)),
+                ));
+                let own_kid = with(&donor.header, "kid", good.header["kid"].clone());
+                forgeries.push((
+                    format!("a token of {other} under this ring's key id"),
+                    format!("{}.{}.{}", b64(own_kid.to_string().as_bytes()), donor.part(1), donor.part(2)),
+                ));
+            }
+            for validator in validators(system).iter().filter(|validator| validator.audience == audience) {
+                for (what, token) in &forgeries {
+                    let answer = validator.offer(system, token).await;
+                    eprintln!("{}: {what}: {}", validator.name, answer.status);
+                    let refusal = if answer.status == 503 { Refusal::Unknown } else { Refusal::Invalid };
+                    answer.expect_refusal(refusal);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn credentials_that_cannot_be_read_are_a_bad_request() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("malformed").await;
+        for validator in validators(system) {
+            let token = system.login(&person, validator.audience).await.access;
+            let bearer = format!("Bearer {token}");
+            validator.request(system).send().await.expect_refusal(Refusal::None);
+            let twice = validator.request(system).header("authorization", &bearer).header("authorization", &bearer);
+            twice.send().await.expect_refusal(Refusal::BadRequest);
+            for malformed in ["Bearer", "Bearer ", &format!("Bearer  {token} x"), &format!("Bearer{token}")] {
+                let answer = validator.request(system).header("authorization", malformed).send().await;
+                eprintln!("{}: {malformed:.12}: {}", validator.name, answer.status);
+                let refusal = if answer.status == 400 { Refusal::BadRequest } else { Refusal::None };
+                answer.expect_refusal(refusal);
+            }
+            // The scheme's name is case-insensitive; a token in the address is not read at all.
+            let lower = validator.request(system).header("authorization", &format!("bearer {token}"));
+            lower.send().await.expect(validator.good);
+            let join = if validator.url.contains('?') { '&' } else { '?' };
+            let in_query = system.http.get(&format!("{}{join}access_token={token}", validator.url));
+            let answer = in_query.send().await;
+            if answer.status != 400 {
+                answer.expect_refusal(Refusal::None);
+            }
+        }
+    });
+}
+
+#[test]
+fn introspection_tells_nothing_of_what_is_not_a_live_token() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("asked").await;
+        let tokens = system.login(&person, "cars").await;
+        let seen = system.introspect("cars", &tokens.access).await;
+        assert_eq!(seen["active"], true);
+        assert_eq!(seen["sub"], person.id.as_str());
+        assert_eq!(seen["aud"], "cars");
+        assert_eq!(seen["username"], person.username.as_str());
+        let inactive = json!({"active": false});
+        // Not its audience and not its own.
+        assert_eq!(system.introspect("posts", &tokens.access).await, inactive);
+        assert_eq!(system.introspect("demo-m2m", &tokens.access).await, inactive);
+        let forged = Key::ed25519().sign(&header(&tokens.access), &claims(&tokens.access));
+        let none = format!("{}.", unsigned(&json!({"alg": "none", "typ": "at+jwt"}), &claims(&tokens.access)));
+        for token in [&forged, &none, &tokens.refresh, &"x".to_owned(), &system.secret("cars"), &"a".repeat(50_000)] {
+            assert_eq!(system.introspect("cars", token).await, inactive);
+        }
+        let anonymous = system.http.post(&system.authority("/oauth/introspect")).form(&[("token", &tokens.access)]);
+        anonymous.send().await.expect_oauth_error(401, "invalid_client");
+        let bearer = system.http.post(&system.authority("/oauth/introspect")).bearer(&tokens.access);
+        let answer = bearer.form(&[("token", &tokens.access)]).send().await;
+        assert!(answer.status == 401 || answer.status == 400, "\n{answer}");
+    });
+}
+
+#[test]
+fn a_foreign_library_accepts_our_tokens_by_the_key_set_alone() {
+    use jsonwebtoken::jwk::JwkSet;
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("foreign").await;
+        for (audience, algorithm) in [("users", Algorithm::EdDSA), ("posts", Algorithm::RS256)] {
+            let token = system.login(&person, audience).await.access;
+            let set: JwkSet = serde_json::from_value(jwks(system, audience).await).expect("a JWK Set");
+            let kid = header(&token)["kid"].as_str().unwrap().to_owned();
+            let key = DecodingKey::from_jwk(set.find(&kid).expect("the key")).unwrap();
+            let mut validation = Validation::new(algorithm);
+            validation.set_audience(&[audience]);
+            validation.set_issuer(&[&system.ready.issuer]);
+            let decoded = decode::<Value>(&token, &key, &validation).expect("accepted");
+            assert_eq!(decoded.claims["sub"], person.id.as_str());
+            let mut other = Validation::new(algorithm);
+            other.set_audience(&["cars"]);
+            other.set_issuer(&[&system.ready.issuer]);
+            assert!(decode::<Value>(&token, &key, &other).is_err());
+        }
+    });
+}
+
+#[test]
+fn no_token_and_no_secret_is_in_the_log() {
+    run(async {
+        let system = &*SYSTEM;
+        let person = system.register("quiet").await;
+        let tokens = system.login(&person, "cars").await;
+        let again = system.refresh(&tokens.refresh, Some("cars")).await.expect(200);
+        system.try_login(&person.username, "a wrong password of sufficient length", None).await;
+        let forged = Key::ed25519().sign(&header(&tokens.access), &claims(&tokens.access));
+        let last = system.http.get(&system.service("cars", "/cars/-/whoami")).bearer(&forged).send().await;
+        system.log.line_with(&[&last.id, "reason"]);
+        let log = system.log.text();
+        let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+        for (what, secret) in [
+            ("a password", person.password.clone()),
+            ("a wrong password", "a wrong password of sufficient length".to_owned()),
+            ("the administrator's password", system.ready.admin.password.clone().unwrap()),
+            ("an access token", signature(&tokens.access)),
+            ("a forged token", signature(&forged)),
+            ("a refresh token", tokens.refresh.clone()),
+            ("its successor", again.field("refresh_token")),
+            ("a client secret", system.secret("cars")),
+            ("the gateway's secret", system.secret("gateway")),
+        ] {
+            assert!(!log.contains(&secret), "{what} is in the log");
+        }
+    });
+}

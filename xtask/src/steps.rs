@@ -1,0 +1,102 @@
+//! Named steps with their times, and the few ways in which a step starts a program.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs steps in order, stops at the first that fails, and says at the end what each took.
+pub(crate) struct Steps {
+    started: Instant,
+    done: Vec<(String, f64)>,
+}
+
+impl Steps {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), done: Vec::new() }
+    }
+
+    /// One step. Its name is printed before, its time after.
+    pub(crate) fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        eprintln!("── {name}");
+        let begun = Instant::now();
+        let outcome = step().with_context(|| format!("step `{name}` failed"));
+        let seconds = begun.elapsed().as_secs_f64();
+        eprintln!("   {} {name}: {seconds:.1} s", if outcome.is_ok() { "✓" } else { "✗" });
+        self.done.push((name.to_owned(), seconds));
+        outcome
+    }
+
+    /// The table of times.
+    pub(crate) fn finish(self) {
+        eprintln!("\nall steps passed");
+        for (name, seconds) in &self.done {
+            eprintln!("{seconds:>8.1} s  {name}");
+        }
+        eprintln!("{:>8.1} s  together", self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// The workspace's folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// In CI the lock file must already be right, and what is missing may be installed.
+pub(crate) fn in_ci() -> bool {
+    std::env::var_os("CI").is_some() || std::env::var_os("PROPUSK_CI").is_some()
+}
+
+/// `cargo`, the one that runs us, in the workspace's folder.
+pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments);
+    // What `cargo run` set for xtask itself is not for the crates that it builds.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_")
+            || name_text.starts_with("CARGO_MANIFEST")
+            || name_text == "CARGO_BIN_NAME"
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// `cargo VERB …` that respects the lock file in CI.
+pub(crate) fn locked_cargo(verb: &str, arguments: &[&str]) -> Command {
+    let mut command = cargo([verb]);
+    if in_ci() {
+        command.arg("--locked");
+    }
+    command.args(arguments);
+    command
+}
+
+/// Runs a command whose output is for the reader; fails if it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let shown = shown(command);
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it wrote to standard output; fails if it does.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let shown = shown(command);
+    let output = command.output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` ended with {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{shown}` did not print UTF-8"))
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
