@@ -157,6 +157,8 @@ reasons! {
     Revoked "state.revoked" Refused,
     /// Something changed since the token was minted.
     Stale "state.stale" Stale,
+    /// What is in memory is older than the bound, and the policy is to refuse.
+    TooOld "state.too-old" Unknown,
     /// Current state is needed and nobody could be asked.
     CheckUnavailable "state.unavailable" Unknown,
     /// A role or permission is missing.
@@ -193,7 +195,7 @@ mod tests {
              form.alphabet form.segments form.base64 header.json header.duplicate header.typ header.crit \
              header.embedded-key alg.missing alg.not-allowed alg.key-mismatch kid.missing kid.unknown kid.unavailable \
              signature.invalid claims.json claims.duplicate iss.wrong aud.wrong nbf.future iat.future act.depth \
-             cnf.unsupported exp.past state.revoked state.stale state.unavailable permission.missing iss.missing \
+             cnf.unsupported exp.past state.revoked state.stale state.too-old state.unavailable permission.missing iss.missing \
              iss.type sub.missing sub.type aud.missing aud.type client_id.missing client_id.type iat.missing iat.type \
              exp.missing exp.type nbf.missing nbf.type jti.missing jti.type epoch.missing epoch.type roles.missing \
              roles.type scope.missing scope.type sid.missing sid.type act.missing act.type"

@@ -50,7 +50,7 @@ enum Material {
     Ed25519(ParsedPublicKey),
     Es256(ParsedPublicKey),
     Rs256(ParsedPublicKey),
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 impl fmt::Debug for VerifyingKey {
@@ -124,7 +124,7 @@ impl VerifyingKey {
         if secret.len() < 32 {
             return Err(KeyError::Size);
         }
-        Ok(Self(Material::Hs256(hmac::Key::new(hmac::HMAC_SHA256, secret))))
+        Ok(Self(Material::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))))
     }
 
     fn ed25519(x: &[u8]) -> Result<Self, KeyError> {

@@ -41,10 +41,6 @@ impl VerifiedToken {
     pub fn alg(&self) -> Alg {
         self.alg
     }
-
-    pub(crate) fn into_claims(self) -> AccessClaims {
-        self.claims
-    }
 }
 
 /// Checks an access token (RFC 9068 section 4, RFC 8725) against a key ring, at `now_unix` seconds.
@@ -81,7 +77,7 @@ fn check_signature(token: &UnverifiedToken<'_>, key: &VerifyingKey, alg: Alg) ->
     if is_valid { Ok(()) } else { Err(Reason::Signature) }
 }
 
-pub(crate) fn parse_claims(token: &UnverifiedToken<'_>) -> Result<AccessClaims, Reason> {
+fn parse_claims(token: &UnverifiedToken<'_>) -> Result<AccessClaims, Reason> {
     let claims = parse_object(token.payload()).map_err(|error| match error {
         JsonError::Syntax => Reason::ClaimsJson,
         JsonError::Duplicate => Reason::ClaimsDuplicate,
@@ -90,7 +86,7 @@ pub(crate) fn parse_claims(token: &UnverifiedToken<'_>) -> Result<AccessClaims, 
 }
 
 /// Issuer, audience and the beginning of its life.
-pub(crate) fn check_claims(claims: &AccessClaims, profile: &Profile, now_unix: u64) -> Result<(), Reason> {
+fn check_claims(claims: &AccessClaims, profile: &Profile, now_unix: u64) -> Result<(), Reason> {
     if claims.iss != profile.issuer {
         return Err(Reason::IssWrong);
     }

@@ -137,8 +137,7 @@ fn read_act(value: &Value) -> Result<Act, Reason> {
         subjects.push(sub.ok_or(Reason::Type(Claim::Act))?);
         next = act.get("act");
     }
-    let chain = subjects.into_iter().rev().fold(None, |inner, sub| {
-        Some(Act { sub: sub.to_owned(), act: inner.map(Box::new) })
-    });
+    let chain =
+        subjects.into_iter().rev().fold(None, |inner, sub| Some(Act { sub: sub.to_owned(), act: inner.map(Box::new) }));
     chain.ok_or(Reason::Type(Claim::Act))
 }

@@ -13,4 +13,4 @@ pub use form::{MAX_TOKEN_BYTES, UnverifiedToken};
 
 pub use crate::reason::{Claim, Reason};
 
-pub(crate) use access::{check_claims, check_expiry, parse_claims};
+pub(crate) use access::check_expiry;

@@ -1,0 +1,208 @@
+//! What an endpoint demands, and what a decision yields: a [`Permit`], which only a passed check can make, or a
+//! [`Refusal`] with its exact reason.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::feed::PolicyTable;
+use crate::reason::Reason;
+use crate::secret::RawToken;
+use crate::token::{AccessClaims, VerifiedToken};
+use crate::verdict::Verdict;
+
+/// How current an endpoint needs its decision to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// From the token and from memory, which is at most `max_staleness` old.
+    Ordinary,
+    /// On current status and roles.
+    Elite,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ordinary => "ordinary",
+            Self::Elite => "elite",
+        })
+    }
+}
+
+/// What a decision was made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum By {
+    /// Memory, without a lease.
+    Memory,
+    /// Memory, under a lease.
+    Lease,
+    /// The authority's answer.
+    Online,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Lease => "lease",
+            Self::Online => "online",
+        })
+    }
+}
+
+/// What an ordinary endpoint does when the view is older than the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PastBound {
+    /// 503: nobody is let in on old knowledge.
+    #[default]
+    Refuse,
+    /// Ask the authority; 503 if it does not answer.
+    Online,
+    /// Go on, until each token's own end.
+    Serve,
+}
+
+/// What an endpoint demands of a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    pub(crate) class: Class,
+    pub(crate) permission: Option<String>,
+    pub(crate) past_bound: Option<PastBound>,
+}
+
+impl Demand {
+    /// Decided from memory.
+    pub fn ordinary() -> Self {
+        Self { class: Class::Ordinary, permission: None, past_bound: None }
+    }
+
+    /// Decided on current status and roles.
+    pub fn elite() -> Self {
+        Self { class: Class::Elite, permission: None, past_bound: None }
+    }
+
+    /// One of the caller's roles has to give this permission.
+    #[must_use]
+    pub fn permission(mut self, permission: impl Into<String>) -> Self {
+        self.permission = Some(permission.into());
+        self
+    }
+
+    /// What to do past the bound, if not what the verifier does by default. Of no meaning for an elite endpoint.
+    #[must_use]
+    pub fn past_bound(mut self, policy: PastBound) -> Self {
+        self.past_bound = Some(policy);
+        self
+    }
+
+    /// Its class.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+}
+
+/// How a decision came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The endpoint's class.
+    pub class: Class,
+    /// On what.
+    pub by: By,
+    /// Everything in the log up to here was considered.
+    pub as_of_seq: u64,
+    /// Everything that was committed up to this many milliseconds ago was considered.
+    pub age_ms: u64,
+}
+
+/// The value of the header `Propusk-Decision`.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, by, as_of_seq, age_ms } = self;
+        write!(f, "class={class};by={by};seq={as_of_seq};age-ms={age_ms}")
+    }
+}
+
+/// A caller that was let through. Only a [`Verifier`](crate::Verifier) makes one.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    pub(crate) verified: VerifiedToken,
+    pub(crate) raw: RawToken,
+    pub(crate) grants: Grants,
+    pub(crate) report: Report,
+}
+
+/// What the caller may do, as the decision found it.
+#[derive(Debug, Clone)]
+pub(crate) enum Grants {
+    /// The token's roles, by the audience's table.
+    Table(Arc<PolicyTable>),
+    /// As the authority answered.
+    Current { roles: Vec<String>, permissions: Vec<String> },
+}
+
+impl Permit {
+    /// What the token says.
+    pub fn claims(&self) -> &AccessClaims {
+        self.verified.claims()
+    }
+
+    /// The token itself, to be exchanged for one for the next service.
+    pub fn token(&self) -> &RawToken {
+        &self.raw
+    }
+
+    /// The key that signed it.
+    pub fn kid(&self) -> &str {
+        self.verified.kid()
+    }
+
+    /// The roles at this service: current ones on an elite endpoint, otherwise at most as old as the report says.
+    pub fn roles(&self) -> &[String] {
+        match &self.grants {
+            Grants::Table(_) => &self.claims().roles,
+            Grants::Current { roles, .. } => roles,
+        }
+    }
+
+    /// Whether the roles give a permission.
+    pub fn permits(&self, wanted: &str) -> bool {
+        match &self.grants {
+            Grants::Table(table) => table.permits(&self.claims().roles, wanted),
+            Grants::Current { permissions, .. } => crate::permits(permissions, wanted),
+        }
+    }
+
+    /// How the decision came about.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// Why a caller was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The exact reason, for our own logs; the client is told the [`Verdict`] only.
+    pub reason: Reason,
+    /// How the decision came about, where state was asked at all.
+    pub report: Option<Report>,
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub fn verdict(&self) -> Verdict {
+        self.reason.verdict()
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, report: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}

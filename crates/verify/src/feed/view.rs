@@ -1,0 +1,372 @@
+//! What a verifier holds in memory, shared by everything that decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::index::{Index, KeyHash, Kind};
+use super::message::{Change, Event, PolicyTable};
+use crate::clock::Moment;
+use crate::jose::KeyRing;
+use crate::sync::{AtomicU64, Mutex, Ordering, Published};
+use crate::token::VerifiedToken;
+
+/// Revocations, key rings and policies, and how old all that is.
+///
+/// One follower writes, any number of decisions read. The follower publishes in one order (index, ring and table; then
+/// the generation; then `applied`; then the lease), decisions load in the opposite one.
+pub struct View {
+    pub(super) index: Index,
+    audiences: Vec<Audience>,
+    /// The newest `all_changed{*}`.
+    all_changed: AtomicU64,
+    floor: AtomicU64,
+    generation: AtomicU64,
+    applied: AtomicU64,
+    fresh_as_of: AtomicU64,
+    lease_end: AtomicU64,
+}
+
+/// What concerns one audience only.
+struct Audience {
+    id: String,
+    /// The newest `all_changed` of this audience.
+    changed: AtomicU64,
+    ring: Newest<KeyRing>,
+    policy: Newest<PolicyTable>,
+}
+
+/// The value with the highest `seq`.
+struct Newest<T> {
+    value: Published<T>,
+    seq: Mutex<u64>,
+}
+
+impl<T: Default> Newest<T> {
+    fn new() -> Self {
+        Self { value: Published::new(T::default()), seq: Mutex::new(0) }
+    }
+
+    fn offer(&self, seq: u64, value: &Arc<T>) {
+        let mut newest = self.seq.lock();
+        if seq > *newest {
+            *newest = seq;
+            self.value.store(Arc::clone(value));
+        }
+    }
+
+    fn fork(&self) -> Self {
+        let seq = self.seq.lock();
+        let copy = Self::new();
+        copy.value.store(Arc::clone(&self.value.load()));
+        *copy.seq.lock() = *seq;
+        copy
+    }
+}
+
+/// What state says of a token whose signature, issuer, audience and times were checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Judgement {
+    /// Nothing hits it.
+    Good,
+    /// It, its session, its subject, client or an actor was revoked, disabled or signed out.
+    Refused,
+    /// Something changed since it was minted.
+    Stale,
+}
+
+/// What of a token the index is asked for, hashed once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenKeys {
+    epoch: u64,
+    audience: usize,
+    /// Refused if there is any: the token, its session.
+    revoked: Vec<KeyHash>,
+    /// Refused if newer than the epoch: subject, client, actors.
+    ended: Vec<KeyHash>,
+    /// Stale if newer than the epoch: subject, actors.
+    changed: Vec<KeyHash>,
+    key: KeyHash,
+}
+
+impl View {
+    /// An empty view, of these audiences.
+    pub fn new(audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::with_index(Index::new(), audiences)
+    }
+
+    /// One that behaves the same in every run, for models and simulations.
+    pub fn predictable(audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::with_index(Index::predictable(), audiences)
+    }
+
+    fn with_index(index: Index, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let audience =
+            |id: String| Audience { id, changed: AtomicU64::new(0), ring: Newest::new(), policy: Newest::new() };
+        let zero = || AtomicU64::new(0);
+        Self {
+            index,
+            audiences: audiences.into_iter().map(Into::into).map(audience).collect(),
+            all_changed: zero(),
+            floor: zero(),
+            generation: zero(),
+            applied: zero(),
+            fresh_as_of: zero(),
+            lease_end: zero(),
+        }
+    }
+
+    /// A copy of its own, for models, which go on from one state in many ways.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Acquire));
+        let audience = |audience: &Audience| Audience {
+            id: audience.id.clone(),
+            changed: copied(&audience.changed),
+            ring: audience.ring.fork(),
+            policy: audience.policy.fork(),
+        };
+        Self {
+            index: self.index.fork(),
+            audiences: self.audiences.iter().map(audience).collect(),
+            all_changed: copied(&self.all_changed),
+            floor: copied(&self.floor),
+            generation: copied(&self.generation),
+            applied: copied(&self.applied),
+            fresh_as_of: copied(&self.fresh_as_of),
+            lease_end: copied(&self.lease_end),
+        }
+    }
+
+    /// Everything that decisions depend on but rings and tables, in a form that compares and hashes; for models.
+    pub fn digest(&self) -> Vec<u64> {
+        let mut digest = vec![
+            self.all_changed.load(Ordering::Acquire),
+            self.floor(),
+            self.generation(),
+            self.applied(),
+            self.fresh_as_of().as_nanos(),
+            self.lease_end().as_nanos(),
+        ];
+        for audience in &self.audiences {
+            digest.extend([
+                audience.changed.load(Ordering::Acquire),
+                *audience.ring.seq.lock(),
+                *audience.policy.seq.lock(),
+            ]);
+        }
+        for (key, seq, until) in self.index.entries() {
+            digest.extend([key, seq, u64::from(until)]);
+        }
+        digest
+    }
+
+    /// The audiences, as they were given.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audiences.iter().map(|audience| audience.id.as_str())
+    }
+
+    /// The number of an audience; `None` if it is not one of this view's.
+    pub fn audience(&self, id: &str) -> Option<usize> {
+        self.audiences.iter().position(|audience| audience.id == id)
+    }
+
+    /// The keys of an audience, by its number.
+    pub fn ring(&self, audience: usize) -> Option<Arc<KeyRing>> {
+        self.audiences.get(audience).map(|audience| Arc::clone(&audience.ring.value.load()))
+    }
+
+    /// The policy table of an audience, by its number.
+    pub fn policy(&self, audience: usize) -> Option<Arc<PolicyTable>> {
+        self.audiences.get(audience).map(|audience| Arc::clone(&audience.policy.value.load()))
+    }
+
+    /// Unix seconds: a token that ends by then is expired, whatever our own clock says.
+    pub fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+
+    /// Raised whenever an event has come into the index.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Every event up to here is in the index.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// The view contains everything that was committed by then. [`Moment::BEGINNING`] while nothing is known.
+    pub fn fresh_as_of(&self) -> Moment {
+        Moment::from_nanos(self.fresh_as_of.load(Ordering::Acquire))
+    }
+
+    /// Until when elite endpoints may be decided from memory.
+    pub fn lease_end(&self) -> Moment {
+        Moment::from_nanos(self.lease_end.load(Ordering::Acquire))
+    }
+
+    /// How many events are held.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no event is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the index is to be asked for about a token; `None` if its audience is not one of this view's.
+    pub fn keys_of(&self, token: &VerifiedToken) -> Option<TokenKeys> {
+        let claims = token.claims();
+        let actors: Vec<&str> = claims.actors().collect();
+        let parts = TokenParts {
+            aud: &claims.aud,
+            jti: &claims.jti,
+            sid: claims.sid.as_deref(),
+            sub: &claims.sub,
+            client_id: &claims.client_id,
+            actors: &actors,
+            epoch: claims.epoch,
+            kid: token.kid(),
+        };
+        self.keys_of_parts(&parts)
+    }
+
+    /// The same for claims that are known to be good; models and simulations have no signatures.
+    pub fn keys_of_parts(&self, token: &TokenParts<'_>) -> Option<TokenKeys> {
+        let hash = |kind, id: &str| self.index.hash(kind, id);
+        let actors = || token.actors.iter().copied();
+        Some(TokenKeys {
+            epoch: token.epoch,
+            audience: self.audience(token.aud)?,
+            revoked: std::iter::once(hash(Kind::Token, token.jti))
+                .chain(token.sid.map(|sid| hash(Kind::Session, sid)))
+                .collect(),
+            ended: [token.sub, token.client_id]
+                .into_iter()
+                .chain(actors())
+                .map(|id| hash(Kind::SubjectEnded, id))
+                .collect(),
+            changed: std::iter::once(token.sub).chain(actors()).map(|id| hash(Kind::SubjectChanged, id)).collect(),
+            key: hash(Kind::Key, token.kid),
+        })
+    }
+
+    /// Reads the index. A known "no" comes first: refused beats stale.
+    pub fn judge(&self, token: &TokenKeys) -> Judgement {
+        let index = self.index.read();
+        let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);
+        if token.revoked.iter().any(|key| index.get(*key).is_some()) || token.ended.iter().any(newer) {
+            return Judgement::Refused;
+        }
+        let audience =
+            self.audiences.get(token.audience).map_or(0, |audience| audience.changed.load(Ordering::Acquire));
+        let all = self.all_changed.load(Ordering::Acquire).max(audience);
+        if token.changed.iter().any(newer) || token.epoch < all || index.get(token.key).is_some() {
+            return Judgement::Stale;
+        }
+        Judgement::Good
+    }
+
+    pub(super) fn put(&self, event: &Event) {
+        let insert = |kind, id: &str| self.index.insert(self.index.hash(kind, id), event.seq, event.until);
+        match &event.change {
+            Change::TokenRevoked(jti) => insert(Kind::Token, jti),
+            Change::SessionRevoked(sid) => insert(Kind::Session, sid),
+            Change::SubjectChanged(sub) => insert(Kind::SubjectChanged, sub),
+            Change::SubjectEnded(sub) => insert(Kind::SubjectEnded, sub),
+            Change::KeyRevoked(kid) => insert(Kind::Key, kid),
+            Change::AllChanged(aud) if aud == "*" => {
+                self.all_changed.fetch_max(event.seq, Ordering::Release);
+            }
+            Change::AllChanged(aud) => {
+                if let Some(audience) = self.named(aud) {
+                    audience.changed.fetch_max(event.seq, Ordering::Release);
+                }
+            }
+            Change::KeysChanged { aud, ring } => {
+                if let Some(audience) = self.named(aud) {
+                    audience.ring.offer(event.seq, ring);
+                }
+            }
+            Change::PolicyChanged { aud, table } => {
+                if let Some(audience) = self.named(aud) {
+                    audience.policy.offer(event.seq, table);
+                }
+            }
+        }
+    }
+
+    fn named(&self, aud: &str) -> Option<&Audience> {
+        self.audiences.iter().find(|audience| audience.id == aud)
+    }
+
+    pub(super) fn raise_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn set_applied(&self, to: u64) {
+        self.applied.fetch_max(to, Ordering::Release);
+    }
+
+    /// Raises the floor and forgets some of what it has passed.
+    pub(super) fn raise_floor(&self, floor: u64) {
+        let before = self.floor.fetch_max(floor, Ordering::AcqRel);
+        if floor > before {
+            self.index.sweep(floor);
+        }
+    }
+
+    pub(super) fn extend(&self, fresh_as_of: Moment, lease_end: Option<Moment>) {
+        self.fresh_as_of.fetch_max(fresh_as_of.as_nanos(), Ordering::Release);
+        if let Some(end) = lease_end {
+            self.lease_end.fetch_max(end.as_nanos(), Ordering::Release);
+        }
+    }
+
+    /// Gives up what was known about freshness and place in the log: the next batch is a snapshot. Events stay.
+    pub(super) fn start_afresh(&self) {
+        self.lease_end.store(0, Ordering::Release);
+        self.fresh_as_of.store(0, Ordering::Release);
+        self.applied.store(0, Ordering::Release);
+    }
+
+    /// How old the view is.
+    pub fn age(&self, now: Moment) -> Duration {
+        now.since(self.fresh_as_of())
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("applied", &self.applied()).field("events", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The claims that state judges a token by.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenParts<'a> {
+    /// Whom it is for.
+    pub aud: &'a str,
+    /// Its id.
+    pub jti: &'a str,
+    /// Its session.
+    pub sid: Option<&'a str>,
+    /// Whom it speaks for.
+    pub sub: &'a str,
+    /// Who asked for it.
+    pub client_id: &'a str,
+    /// Who acts, outermost first.
+    pub actors: &'a [&'a str],
+    /// The head of the log that it was minted from.
+    pub epoch: u64,
+    /// The key that signed it.
+    pub kid: &'a str,
+}
+
+impl TokenKeys {
+    /// The number of the audience in its view.
+    pub fn audience(&self) -> usize {
+        self.audience
+    }
+}

@@ -1,0 +1,253 @@
+//! What the verifier asks over HTTP(S): small documents, with a limit of size and time, never a redirect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use zeroize::Zeroizing;
+
+use crate::clock::{Clock as _, Moment, SystemClock};
+use crate::exchange::{UrlError, parse_url};
+use crate::jose::KeyRing;
+use crate::reason::Reason;
+
+/// No document that we read is larger.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A client with a pool of its own. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    timeout: Duration,
+}
+
+/// No answer. The text is for our log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl HttpError {
+    /// With the causes, which is where the address and the system's own words are.
+    fn of(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::Failed(text)
+    }
+}
+
+struct Answer {
+    status: u16,
+    cache_control: Option<HeaderValue>,
+    body: Bytes,
+}
+
+impl HttpClient {
+    /// Trusts the machine's own roots.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls_config()).https_or_http().enable_http1().build();
+        Self { client: Client::builder(TokioExecutor::new()).build(connector), timeout }
+    }
+
+    /// Status and body of a form that was sent.
+    pub(crate) async fn post_form(
+        &self,
+        uri: &Uri,
+        authorization: &HeaderValue,
+        form: &[(&str, &str)],
+    ) -> Result<(u16, Bytes), HttpError> {
+        let body: Zeroizing<String> = Zeroizing::new(
+            form.iter().map(|(name, value)| format!("{name}={}", form_encode(value))).collect::<Vec<_>>().join("&"),
+        );
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .map_err(|error| HttpError::of(&error))?;
+        let answer = self.send(request).await?;
+        Ok((answer.status, answer.body))
+    }
+
+    async fn get(&self, uri: &Uri) -> Result<Answer, HttpError> {
+        let request = Request::builder()
+            .uri(uri)
+            .header(ACCEPT, "application/jwk-set+json, application/json")
+            .body(Full::default())
+            .map_err(|error| HttpError::of(&error))?;
+        self.send(request).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, HttpError> {
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| HttpError::of(&error))?;
+            let status = response.status().as_u16();
+            let cache_control = response.headers().get(CACHE_CONTROL).cloned();
+            let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
+            let body = body.map_err(|error| HttpError::Failed(error.to_string()))?.to_bytes();
+            Ok(Answer { status, cache_control, body })
+        };
+        tokio::time::timeout(self.timeout, exchange).await.map_err(|_| HttpError::Timeout(self.timeout))?
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the provider and its default versions are compiled in together")]
+fn tls_config() -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the default TLS versions");
+    match builder.clone().try_with_platform_verifier() {
+        Ok(trusting) => trusting.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "this machine has no certificate store: no https address can be reached");
+            builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+        }
+    }
+}
+
+/// `application/x-www-form-urlencoded`, as a browser would.
+pub(crate) fn form_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
+            b' ' => encoded.push('+'),
+            _ => {
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+/// How long a fetched set is used before it is fetched again, where the answer does not say.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+/// How often a key that is not in the set may cause a fetch.
+const COOLDOWN: Duration = Duration::from_secs(30);
+/// How often a fetch is tried while it fails.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A JWK Set at a URL, kept in memory.
+pub(crate) struct JwksUrl {
+    uri: Uri,
+    http: HttpClient,
+    fetched: ArcSwapOption<Fetched>,
+    /// The one fetch at a time, and when the last one began.
+    fetching: tokio::sync::Mutex<Option<Moment>>,
+}
+
+struct Fetched {
+    ring: Arc<KeyRing>,
+    at: Moment,
+    max_age: Duration,
+}
+
+impl JwksUrl {
+    pub(crate) fn new(url: &str) -> Result<Self, UrlError> {
+        Ok(Self {
+            uri: parse_url(url)?,
+            http: HttpClient::new(Duration::from_secs(5)),
+            fetched: ArcSwapOption::empty(),
+            fetching: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    /// The ring, fetched if there is none or it has aged. `None` if it was never had.
+    pub(crate) async fn ring(&self) -> Option<Arc<KeyRing>> {
+        let aged = |fetched: &Fetched| SystemClock.moment().since(fetched.at) >= fetched.max_age;
+        if self.fetched.load().as_ref().is_none_or(|fetched| aged(fetched)) {
+            self.fetch(RETRY).await;
+        }
+        self.fetched.load().as_ref().map(|fetched| Arc::clone(&fetched.ring))
+    }
+
+    /// The ring after another fetch; [`Reason::KidUnknown`] if one was made only just now.
+    pub(crate) async fn look_again(&self) -> Result<Arc<KeyRing>, Reason> {
+        match self.fetch(COOLDOWN).await {
+            Fetch::Done => self.fetched.load().as_ref().map(|it| Arc::clone(&it.ring)).ok_or(Reason::KidUnavailable),
+            Fetch::TooSoon => Err(Reason::KidUnknown),
+            Fetch::Failed => Err(Reason::KidUnavailable),
+        }
+    }
+
+    async fn fetch(&self, not_within: Duration) -> Fetch {
+        let mut last = self.fetching.lock().await;
+        let now = SystemClock.moment();
+        if last.is_some_and(|last| now.since(last) < not_within) {
+            return Fetch::TooSoon;
+        }
+        *last = Some(now);
+        match self.fetch_ring(now).await {
+            Ok(fetched) => {
+                self.fetched.store(Some(Arc::new(fetched)));
+                Fetch::Done
+            }
+            Err(error) => {
+                tracing::warn!(url = %self.uri, %error, "the key set cannot be fetched");
+                Fetch::Failed
+            }
+        }
+    }
+
+    async fn fetch_ring(&self, now: Moment) -> Result<Fetched, HttpError> {
+        let answer = self.http.get(&self.uri).await?;
+        if answer.status != 200 {
+            return Err(HttpError::Failed(format!("status {}", answer.status)));
+        }
+        let ring = KeyRing::from_public_jwks(&answer.body).map_err(|error| HttpError::of(&error))?;
+        let max_age = answer.cache_control.as_ref().and_then(max_age).unwrap_or(DEFAULT_MAX_AGE);
+        Ok(Fetched { ring: Arc::new(ring), at: now, max_age })
+    }
+}
+
+enum Fetch {
+    Done,
+    TooSoon,
+    Failed,
+}
+
+/// `max-age` of a `Cache-Control` header, between a second and a day.
+fn max_age(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?.parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.clamp(1, 24 * 3600)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_encoded() {
+        assert_eq!(form_encode("a b&c=d+ü"), "a+b%26c%3Dd%2B%C3%BC");
+    }
+
+    #[test]
+    fn ages() {
+        let age = |text: &str| max_age(&HeaderValue::from_str(text).unwrap()).map(|age| age.as_secs());
+        assert_eq!(age("public, max-age=60"), Some(60));
+        assert_eq!(age("max-age=0"), Some(1));
+        assert_eq!(age("max-age=99999999999"), Some(86_400));
+        assert_eq!(age("no-store"), None);
+    }
+}
