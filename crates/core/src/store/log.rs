@@ -44,4 +44,8 @@ pub trait Log {
     fn append_event(&mut self, kind: &str, key: &str, payload: &str, at: Timestamp) -> Result<u64, StoreError>;
     /// Raises the ceiling and the floor to at least these, and drops events that the floor has passed.
     fn raise_log_limits(&mut self, exp_ceiling: u64, floor: u64) -> Result<LogState, StoreError>;
+    /// The longest lease that was ever granted to a verifier, in milliseconds; 0 if there was none.
+    fn longest_lease_ms(&self) -> Result<u64, StoreError>;
+    /// Raises the longest lease to at least this, before the first such lease is granted. It only grows.
+    fn raise_longest_lease_ms(&mut self, ms: u64) -> Result<(), StoreError>;
 }

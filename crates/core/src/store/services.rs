@@ -28,6 +28,6 @@ pub trait Services {
     fn service_by_resource(&self, uri: &str) -> Result<Option<Service>, StoreError>;
     /// In order of id; `page.after` is an id.
     fn services(&self, page: &Page) -> Result<Vec<Service>, StoreError>;
-    /// A new service; `false` if the id is taken (then nothing was written).
+    /// A new service; `false` if the id or the URI is taken (then nothing was written).
     fn insert_service(&mut self, service: &Service) -> Result<bool, StoreError>;
 }

@@ -1,0 +1,292 @@
+//! Opening the file: is it ours, can we read it, and what must be changed before we do.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+mod embedded {
+    #![allow(missing_docs, unreachable_pub, reason = "the macro writes no docs")]
+    #![allow(clippy::unwrap_used, reason = "the macro parses file names that it parsed when it was expanded")]
+    refinery::embed_migrations!("migrations");
+}
+
+/// `PRAGMA synchronous`: what an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// A loss of power.
+    #[default]
+    Full,
+    /// The end of the process; the last writes may be lost with the power, the database stays whole.
+    Normal,
+    /// The end of the process; with the power the whole database may be lost.
+    Off,
+}
+
+impl Synchronous {
+    const ALL: [Self; 3] = [Self::Full, Self::Normal, Self::Off];
+
+    /// As it is configured.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for Synchronous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no setting that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be full, normal or off")]
+pub struct UnknownSynchronous;
+
+impl FromStr for Synchronous {
+    type Err = UnknownSynchronous;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSynchronous> {
+        Self::ALL.into_iter().find(|setting| setting.as_str() == text).ok_or(UnknownSynchronous)
+    }
+}
+
+/// Why the data was not opened, and what to do about it. Nothing of it was changed, unless a migration failed; then
+/// all of that migration was taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, has it open.
+    #[error(
+        "{} is in use by another process{}: end that one first, or choose another data directory",
+        path.display(), pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// Who has it, if it could be told.
+        pid: Option<u32>,
+    },
+    /// A newer program made it.
+    #[error(
+        "{} has schema version {found}, and this program knows versions up to {known}: start the newer program that \
+         wrote it, or restore a backup that was made before the upgrade",
+        path.display()
+    )]
+    NewerSchema {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// The newest that this program knows.
+        known: i32,
+    },
+    /// The file is something else.
+    #[error("{} is not an SQLite database: move it away, or choose another data directory", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database is another program's.
+    #[error(
+        "{} is a database of some other program: move it away, or choose another data directory",
+        path.display()
+    )]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file system has no shared memory or no locks.
+    #[error(
+        "{} cannot use a write-ahead log (SQLite offers {mode}): choose a data directory on a local disk",
+        path.display()
+    )]
+    NoWriteAheadLog {
+        /// The database.
+        path: PathBuf,
+        /// The journal that SQLite would use.
+        mode: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("{} cannot be brought to schema version {known}: {reason}", path.display())]
+    Migration {
+        /// The database.
+        path: PathBuf,
+        /// The version that was wanted.
+        known: i32,
+        /// What went wrong.
+        reason: String,
+    },
+    /// SQLite failed.
+    #[error("{} cannot be opened: {reason}", path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The file could not be made, read or locked.
+    #[error("{} cannot be opened: {reason}; check that its directory exists and is this user's", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// No thread could be started.
+    #[error("no thread could be started for {}: {reason}", path.display())]
+    Thread {
+        /// The database.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    pub(super) fn thread(path: &Path, error: &std::io::Error) -> Self {
+        Self::Thread { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            _ => Self::Sqlite { path, reason: error.to_string() },
+        }
+    }
+}
+
+/// Opens or makes the database for the one connection that writes, with its schema up to date, and reads the head of
+/// the log. The caller holds the data's lock.
+pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<(Connection, u64), OpenError> {
+    expect_database_or_nothing(path)?;
+    let mut connection = connect(path)?;
+    expect_ours(path, &connection)?;
+    let sqlite = |error: &rusqlite::Error| OpenError::sqlite(path, error);
+    use_write_ahead_log(path, &connection)?;
+    connection.pragma_update(None, "synchronous", synchronous.as_str()).map_err(|e| sqlite(&e))?;
+    migrate(path, &mut connection)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(|e| sqlite(&e))?;
+    // The writer's thread does it when no caller waits for it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(|e| sqlite(&e))?;
+    let head: i64 = connection.query_row("SELECT head FROM log", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
+    Ok((connection, u64::try_from(head).unwrap_or_default()))
+}
+
+/// The connections that read: they cannot write, whatever runs on them.
+pub(super) fn readers(path: &Path) -> Result<Vec<Connection>, OpenError> {
+    let wanted = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+    (0..wanted)
+        .map(|_| {
+            let connection = connect(path)?;
+            connection.pragma_update(None, "query_only", true).map_err(|error| OpenError::sqlite(path, &error))?;
+            Ok(connection)
+        })
+        .collect()
+}
+
+/// "Prpk"; the first migration writes it.
+const APPLICATION_ID: i32 = 0x5072_706B;
+
+/// How long a connection waits for another one of ours: at a checkpoint, or while the WAL is recovered.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More than there are statements.
+const STATEMENT_CACHE: usize = 128;
+
+/// A file that is there must begin as SQLite's do, for SQLite takes a short text for an empty database and would
+/// write over it. Makes one that only its owner can read otherwise; what SQLite puts beside it is made alike.
+fn expect_database_or_nothing(path: &Path) -> Result<(), OpenError> {
+    let io = |error: &std::io::Error| OpenError::io(path, error);
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).to_owned();
+    let file = options.open(path).map_err(|e| io(&e))?;
+    let begin = beginning(&file).map_err(|e| io(&e))?;
+    if begin.is_empty() || begin == *b"SQLite format 3\0" {
+        return Ok(());
+    }
+    Err(OpenError::NotADatabase { path: path.to_owned() })
+}
+
+fn beginning(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    file.take(16).read_to_end(&mut begin)?;
+    Ok(begin)
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    // Each connection is used by one thread at a time.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let prepare = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        Ok(connection)
+    };
+    prepare().map_err(|error| OpenError::sqlite(path, &error))
+}
+
+/// Refuses a database that another program or a newer one made, before anything in it is changed.
+fn expect_ours(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let number = |sql: &str| {
+        connection.query_row(sql, [], |row| row.get::<_, i32>(0)).map_err(|error| OpenError::sqlite(path, &error))
+    };
+    let is_history_only = number(TABLES_BUT_HISTORY)? == 0;
+    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID;
+    if !is_ours && !is_history_only {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    if number(HAS_HISTORY)? == 0 {
+        return Ok(());
+    }
+    let found = number(SCHEMA_VERSION)?;
+    let known = known_version();
+    if found > known {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+/// None in a new database, also in one whose first start ended before its first migration was done.
+const TABLES_BUT_HISTORY: &str = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> 'refinery_schema_history'";
+const HAS_HISTORY: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'";
+const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
+
+fn known_version() -> i32 {
+    let runner = embedded::migrations::runner();
+    runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or_default()
+}
+
+fn use_write_ahead_log(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(|error| OpenError::sqlite(path, &error))?;
+    if mode != "wal" {
+        return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// All of the migrations that are missing, or none. Foreign keys are off for it, so that one may rebuild a table.
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
+    connection.pragma_update(None, "foreign_keys", false).map_err(|error| OpenError::sqlite(path, &error))?;
+    let report = embedded::migrations::runner().set_grouped(true).run(connection).map_err(|error| {
+        OpenError::Migration { path: path.to_owned(), known: known_version(), reason: error.to_string() }
+    })?;
+    if let Some(last) = report.applied_migrations().last() {
+        tracing::info!(version = last.version(), path = %path.display(), "the schema is up to date");
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Every statement there is, checked against the schema that the migrations make.
+
+use rusqlite::Connection;
+
+use super::{
+    Synchronous, audit, clients, exchange_rules, keys, log, open, refresh_tokens, roles, services, sessions, users,
+};
+
+/// A file, its text and its statements.
+type File = (&'static str, &'static str, &'static [&'static str]);
+
+const FILES: &[File] = &[
+    (
+        "audit",
+        include_str!("audit.rs"),
+        &[audit::SELECT, audit::SELECT_BY_SUBJECT, audit::SELECT_BY_ACTOR, audit::INSERT],
+    ),
+    ("clients", include_str!("clients.rs"), &[clients::SELECT, clients::SELECT_PAGE, clients::INSERT, clients::UPDATE]),
+    ("exchange_rules", include_str!("exchange_rules.rs"), &[exchange_rules::SELECT, exchange_rules::PUT]),
+    ("keys", include_str!("keys.rs"), &[keys::SELECT_LIVE, keys::SELECT_OF_SERVICE, keys::SELECT_ACTIVE, keys::INSERT]),
+    (
+        "log",
+        include_str!("log.rs"),
+        &[
+            log::SELECT_STATE,
+            log::SELECT_LAST,
+            log::SELECT_AFTER,
+            log::RAISE_HEAD,
+            log::INSERT,
+            log::RAISE_LIMITS,
+            log::DROP_PASSED,
+            log::SELECT_LONGEST_LEASE,
+            log::RAISE_LONGEST_LEASE,
+        ],
+    ),
+    (
+        "refresh_tokens",
+        include_str!("refresh_tokens.rs"),
+        &[
+            refresh_tokens::SELECT,
+            refresh_tokens::INSERT,
+            refresh_tokens::ROTATE,
+            refresh_tokens::FORGET_EXPIRED,
+            refresh_tokens::FORGET_EXPIRED_SESSIONS,
+        ],
+    ),
+    (
+        "roles",
+        include_str!("roles.rs"),
+        &[
+            roles::EXISTS,
+            roles::SELECT_OF_SERVICE,
+            roles::SELECT_PERMISSIONS,
+            roles::SELECT_OF_USER,
+            roles::SELECT_OF_CLIENT,
+            roles::COUNT_ACTIVE_HOLDERS,
+            roles::INSERT,
+            roles::DELETE_PERMISSIONS,
+            roles::INSERT_PERMISSION,
+            roles::GIVE_USER,
+            roles::GIVE_CLIENT,
+            roles::TAKE_USER,
+            roles::TAKE_CLIENT,
+        ],
+    ),
+    (
+        "services",
+        include_str!("services.rs"),
+        &[services::SELECT, services::SELECT_BY_RESOURCE, services::SELECT_PAGE, services::INSERT],
+    ),
+    (
+        "sessions",
+        include_str!("sessions.rs"),
+        &[
+            sessions::SELECT,
+            sessions::SELECT_OF_USER,
+            sessions::INSERT,
+            sessions::TOUCH,
+            sessions::END,
+            sessions::END_OF_USER,
+        ],
+    ),
+    (
+        "users",
+        include_str!("users.rs"),
+        &[users::SELECT, users::SELECT_BY_USERNAME, users::SELECT_PAGE, users::INSERT, users::UPDATE],
+    ),
+];
+
+#[test]
+fn every_statement_is_listed() {
+    for (name, text, statements) in FILES {
+        let constants = text.matches(": &str =").count();
+        assert_eq!(constants, statements.len(), "the constants of {name}.rs and their list here");
+    }
+}
+
+#[test]
+fn every_statement_prepares() {
+    let dir = tempfile::tempdir().unwrap();
+    let (connection, _) = open::writer(&dir.path().join("a.db"), Synchronous::Off).unwrap();
+    for (name, _, statements) in FILES {
+        for sql in *statements {
+            let statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{name}: {sql}: {error}"));
+            assert_eq!(statement.readonly(), sql.starts_with("SELECT"), "{name}: {sql}");
+        }
+    }
+}
+
+/// Whole tables are read only where the answer is most of the table, or where it has one row.
+#[test]
+fn every_statement_has_its_index() {
+    let scans = [
+        keys::SELECT_LIVE,
+        log::SELECT_STATE,
+        log::RAISE_HEAD,
+        log::RAISE_LIMITS,
+        // The beginning of the log, as far as it is dropped.
+        log::DROP_PASSED,
+        log::SELECT_LONGEST_LEASE,
+        log::RAISE_LONGEST_LEASE,
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let (connection, _) = open::writer(&dir.path().join("a.db"), Synchronous::Off).unwrap();
+    for (name, _, statements) in FILES {
+        for sql in *statements {
+            let plan = plan(&connection, sql);
+            let full = plan.iter().any(|step| step.starts_with("SCAN") && !step.contains("CONSTANT ROW"));
+            assert_eq!(full, scans.contains(sql), "{name}: {sql}: {plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {sql}: {plan:?}");
+        }
+    }
+    for (sql, index) in [(audit::SELECT_BY_SUBJECT, "audit_by_subject"), (audit::SELECT_BY_ACTOR, "audit_by_actor")] {
+        assert!(plan(&connection, sql).iter().any(|step| step.contains(index)), "{sql}");
+    }
+}
+
+fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let parameters = rusqlite::params_from_iter(vec!["1"; explain.parameter_count()]);
+    explain.query_map(parameters, |row| row.get("detail")).unwrap().map(Result::unwrap).collect()
+}

@@ -1,0 +1,212 @@
+//! The thread that writes, and its group commit.
+//!
+//! A sync of the disk costs a hundred times what a job does, so one sync is shared by all jobs that wait: they run in
+//! one transaction, each in a savepoint of its own, and are answered after its one `COMMIT`. A job that answers with
+//! an error, or panics, is taken back alone. If the `COMMIT` fails, so does every job of the group: even one that
+//! only read may have seen what is not there.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use propusk_core::store::{StoreError, Tx};
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use tokio::sync::{oneshot, watch};
+
+use super::transaction::SqliteTx;
+use crate::queue::{AbandonOnDrop, Queue};
+
+/// Most jobs that share a commit: so long may the first of them wait for the others.
+const MAX_GROUP: usize = 256;
+
+/// Starts the thread; it ends when `jobs` is closed and empty.
+pub(super) fn start(
+    mut connection: Connection,
+    jobs: Arc<Queue<GroupJob>>,
+    head: watch::Sender<u64>,
+) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+        let jobs = AbandonOnDrop(jobs);
+        let wal = WalWatch::on(&mut connection);
+        Writer { connection, jobs: &jobs.0, head, wal }.run();
+    })
+}
+
+/// A job whose types are forgotten.
+pub(super) type GroupJob = Box<dyn Job>;
+
+/// What the writer does with a job.
+pub(super) trait Job: Send {
+    /// Runs it once; whether what it wrote is to be kept.
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool;
+    /// Tells the caller, once it is known what became of the group.
+    fn answer(self: Box<Self>, group: &Result<(), GroupFailed>);
+}
+
+/// Nothing of a group of jobs was written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("nothing was written: {0}")]
+pub(super) struct GroupFailed(Arc<rusqlite::Error>);
+
+/// A job with its answer.
+pub(super) struct WriteJob<F, T, E> {
+    job: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> WriteJob<F, T, E> {
+    pub(super) fn new(job: F, reply: oneshot::Sender<Result<T, E>>) -> Self {
+        Self { job: Some(job), result: None, reply }
+    }
+}
+
+impl<F, T, E> Job for WriteJob<F, T, E>
+where
+    F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool {
+        self.result = self.job.take().map(|job| job(tx));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, group: &Result<(), GroupFailed>) {
+        let answer = match (group, self.result) {
+            (Err(failed), _) => Err(E::from(StoreError::failed(failed.clone()))),
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(E::from(StoreError::failed("the operation panicked"))),
+        };
+        // A caller that went away meanwhile needs no answer.
+        let _ = self.reply.send(answer);
+    }
+}
+
+struct Writer<'a> {
+    connection: Connection,
+    jobs: &'a Queue<GroupJob>,
+    head: watch::Sender<u64>,
+    wal: WalWatch,
+}
+
+impl Writer<'_> {
+    fn run(&mut self) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        while let Some(first) = self.jobs.pop() {
+            let committed = self.commit_group(first, &mut group);
+            if let Err(failed) = &committed {
+                tracing::error!(error = %failed.0, jobs = group.len(), "a group of writes failed");
+            }
+            for job in group.drain(..) {
+                job.answer(&committed);
+            }
+            self.wal.checkpoint_if_due(&self.connection);
+        }
+    }
+
+    /// Runs `first` and whatever waits by then, puts what was run into `group`, and commits.
+    fn commit_group(&mut self, first: GroupJob, group: &mut Vec<GroupJob>) -> Result<(), GroupFailed> {
+        let committed = self.run_and_commit(first, group);
+        if committed.is_err()
+            && !self.connection.is_autocommit()
+            && let Err(error) = execute(&self.connection, "ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+        // Before any answer: who is told of a change must find its event here.
+        if let Some(head) = committed.map_err(|error| GroupFailed(Arc::new(error)))? {
+            self.head.send_replace(head);
+        }
+        Ok(())
+    }
+
+    /// The head of the log, if the group raised it.
+    fn run_and_commit(&self, first: GroupJob, group: &mut Vec<GroupJob>) -> rusqlite::Result<Option<u64>> {
+        let mut head = None;
+        let mut next = Some(first);
+        let mut begun = execute(&self.connection, "BEGIN IMMEDIATE");
+        while let Some(job) = next {
+            group.push(job);
+            if begun.is_ok()
+                && let Some(job) = group.last_mut()
+            {
+                begun = run_in_savepoint(&self.connection, job.as_mut(), &mut head);
+            }
+            if begun.is_err() {
+                break;
+            }
+            next = if group.len() < MAX_GROUP { self.jobs.try_pop() } else { None };
+        }
+        begun?;
+        execute(&self.connection, "COMMIT")?;
+        Ok(head)
+    }
+}
+
+/// Runs one job; an error is the whole transaction's.
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, head: &mut Option<u64>) -> rusqlite::Result<()> {
+    execute(connection, "SAVEPOINT job")?;
+    let mut tx = SqliteTx::new(connection);
+    let keep = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
+    if keep.is_err() {
+        tracing::error!("an operation that writes panicked");
+    }
+    if matches!(keep, Ok(true)) {
+        *head = tx.appended().or(*head);
+    } else {
+        execute(connection, "ROLLBACK TO job")?;
+    }
+    execute(connection, "RELEASE job")
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// Moves the write-ahead log into the database now and then, after the answers, so that nobody waits for it.
+struct WalWatch {
+    /// Of 4 KiB, as of the last commit.
+    pages: Arc<AtomicU32>,
+    at_last_checkpoint: u32,
+}
+
+/// New pages after which the WAL is moved, as far as readers let it.
+const CHECKPOINT_PAGES: u32 = 1_000;
+/// Readers that always overlap never let the WAL start over; at this size the writer waits for them.
+const TRUNCATE_PAGES: u32 = 16_000;
+
+impl WalWatch {
+    fn on(connection: &mut Connection) -> Self {
+        let pages = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&pages);
+        let hook = move |_: &mut Wal, pages: i32| {
+            seen.store(u32::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        };
+        if let Err(error) = connection.wal_hook(Some(hook)) {
+            tracing::error!(%error, "the size of the write-ahead log cannot be watched");
+        }
+        Self { pages, at_last_checkpoint: 0 }
+    }
+
+    fn checkpoint_if_due(&mut self, connection: &Connection) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        if pages < self.at_last_checkpoint {
+            // It started over.
+            self.at_last_checkpoint = 0;
+        }
+        if pages - self.at_last_checkpoint < CHECKPOINT_PAGES {
+            return;
+        }
+        let mode = if pages < TRUNCATE_PAGES { CheckpointMode::PASSIVE } else { CheckpointMode::TRUNCATE };
+        self.at_last_checkpoint = pages;
+        match connection.wal_checkpoint_v2(None::<&str>, mode) {
+            Ok((pages, moved)) => tracing::debug!(pages, moved, "checkpoint"),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be moved into the database"),
+        }
+    }
+}

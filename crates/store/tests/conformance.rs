@@ -1,0 +1,39 @@
+//! The suite that every backend runs, over SQLite.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+mod suite;
+
+use propusk_core::store::{StoreError, Tx};
+use propusk_store::{SqliteStore, Synchronous};
+use suite::{Backend, conformance};
+use tempfile::TempDir;
+
+struct Sqlite {
+    store: SqliteStore,
+    _dir: TempDir,
+}
+
+async fn sqlite() -> Sqlite {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("authority.db"), Synchronous::Off).unwrap();
+    Sqlite { store, _dir: dir }
+}
+
+impl Backend for Sqlite {
+    async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.store.read(job).await
+    }
+
+    async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.store.write(job).await
+    }
+}
+
+conformance!(sqlite);

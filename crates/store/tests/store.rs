@@ -1,0 +1,205 @@
+//! The store around its transactions: limits, ends, and who is told what.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+use std::sync::{Arc, mpsc};
+
+use futures_util::FutureExt as _;
+use parking_lot::RwLock;
+use propusk_core::env::Timestamp;
+use propusk_core::store::{StoreError, Tx};
+use propusk_store::{OpenError, SqliteStore, Synchronous};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+#[tokio::test]
+async fn too_many_waiting_writes_are_answered_busy() {
+    let (store, _dir) = fresh();
+    let (blocker, go_on) = block_writer(&store).await;
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut write = Box::pin(store.write(append));
+        match (&mut write).now_or_never() {
+            None => waiting.push(write),
+            Some(answer) => break answer,
+        }
+        assert!(waiting.len() <= 10_000, "the queue has no end");
+    };
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    assert!(waiting.len() >= 64, "{} may wait", waiting.len());
+    go_on.send(()).unwrap();
+    blocker.await.unwrap();
+    let wanted = waiting.len() as u64;
+    for write in waiting {
+        write.await.unwrap();
+    }
+    assert_eq!(head(&store).await, wanted, "those that were taken were done, the refused one was not");
+    store.write(append).await.unwrap();
+}
+
+#[tokio::test]
+async fn too_many_waiting_reads_are_answered_busy() {
+    let (store, _dir) = fresh();
+    let mut waiting = Vec::new();
+    let gate = Arc::new(RwLock::new(()));
+    let closed = gate.write();
+    let refused = loop {
+        let gate = Arc::clone(&gate);
+        let mut read = Box::pin(store.read(move |tx| {
+            drop(gate.read());
+            tx.log_state()
+        }));
+        match (&mut read).now_or_never() {
+            None => waiting.push(read),
+            Some(answer) => break answer,
+        }
+        assert!(waiting.len() <= 10_000, "the queue has no end");
+    };
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    drop(closed);
+    for read in waiting {
+        read.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_done_even_if_its_caller_has_gone() {
+    let (store, _dir) = fresh();
+    let (blocker, go_on) = block_writer(&store).await;
+    let mut abandoned = Box::pin(store.write(append));
+    assert!((&mut abandoned).now_or_never().is_none());
+    drop(abandoned);
+    go_on.send(()).unwrap();
+    blocker.await.unwrap();
+    assert_eq!(store.write(append).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_is_an_error_and_the_reader_goes_on() {
+    let (store, _dir) = fresh();
+    for _ in 0..8 {
+        let answer = store.read(|tx| {
+            tx.log_state()?;
+            if tx.log_state()?.head == 0 { panic!("as it is meant to") } else { Ok::<(), StoreError>(()) }
+        });
+        assert!(matches!(answer.await, Err(StoreError::Failed(_))));
+    }
+    // None of them left its snapshot behind.
+    store.write(append).await.unwrap();
+    for _ in 0..8 {
+        assert_eq!(head(&store).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn closing_answers_what_waits_and_refuses_what_comes() {
+    let (store, dir) = fresh();
+    let (blocker, go_on) = block_writer(&store).await;
+    let mut waiting: Vec<_> = (0..10).map(|_| Box::pin(store.write(append))).collect();
+    for write in &mut waiting {
+        assert!(write.now_or_never().is_none());
+    }
+    let mut heads = store.head_changes();
+    let mut closing = Box::pin(store.close());
+    assert!((&mut closing).now_or_never().is_none());
+    let late = store.write(append).await.unwrap_err();
+    assert_eq!(late.to_string(), "the store failed: it is closed");
+    assert!(store.read(|tx| tx.log_state()).await.is_err());
+    go_on.send(()).unwrap();
+    closing.await;
+    blocker.await.unwrap();
+    for (write, seq) in waiting.into_iter().zip(1..) {
+        assert_eq!(write.await.unwrap(), seq);
+    }
+    assert_eq!(*heads.borrow_and_update(), 10);
+    assert!(heads.changed().await.is_err(), "the end is told");
+    store.close().await;
+
+    assert!(!dir.path().join("authority.db-wal").exists(), "the write-ahead log is in the database");
+    let again = SqliteStore::open(&dir.path().join("authority.db"), Synchronous::Full).unwrap();
+    assert_eq!(head(&again).await, 10);
+    assert_eq!(*again.head_changes().borrow(), 10, "the head is known from the start");
+}
+
+#[tokio::test]
+async fn a_job_may_be_the_last_owner_of_the_store() {
+    let (store, dir) = fresh();
+    let store = Arc::new(store);
+    let (go_on, wait) = mpsc::channel();
+    let (dropped, is_dropped) = oneshot::channel();
+    let (owner, last) = (Arc::clone(&store), Arc::clone(&store));
+    let mut write = Box::pin(async move {
+        let job = move |tx: &mut dyn Tx| {
+            wait.recv().unwrap();
+            let seq = append(tx);
+            drop(last);
+            dropped.send(()).unwrap();
+            seq
+        };
+        owner.write(job).await
+    });
+    assert!((&mut write).now_or_never().is_none());
+    drop((write, store));
+    go_on.send(()).unwrap();
+    is_dropped.await.unwrap();
+    // The thread that waits for the writer then gives the lock back.
+    let again = loop {
+        match SqliteStore::open(&dir.path().join("authority.db"), Synchronous::Off) {
+            Ok(store) => break store,
+            Err(OpenError::InUse { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(head(&again).await, 1);
+}
+
+#[tokio::test]
+async fn the_head_is_told_to_everyone_who_asks() {
+    let (store, _dir) = fresh();
+    let mut early = store.head_changes();
+    assert_eq!(*early.borrow(), 0);
+    store.write(append).await.unwrap();
+    store.write(|tx| append(tx).and_then(|_| append(tx))).await.unwrap();
+    early.changed().await.unwrap();
+    assert_eq!(*early.borrow_and_update(), 3);
+    let late = store.head_changes();
+    assert_eq!((*late.borrow(), late.has_changed().unwrap()), (3, false), "only what comes later is a change");
+    store.write(|tx| tx.raise_log_limits(5, 0)).await.unwrap();
+    assert!(!early.has_changed().unwrap(), "no event, no change");
+}
+
+#[test]
+fn it_can_be_shared_and_says_where_it_is() {
+    fn share<T: Send + Sync + 'static>(store: T) -> T {
+        store
+    }
+    let (store, _dir) = fresh();
+    assert!(format!("{:?}", share(store)).contains("authority.db"));
+}
+
+fn fresh() -> (SqliteStore, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    (SqliteStore::open(&dir.path().join("authority.db"), Synchronous::Off).unwrap(), dir)
+}
+
+/// A job that holds the writer until it is told to go on.
+async fn block_writer(store: &SqliteStore) -> (impl Future<Output = Result<(), StoreError>>, mpsc::Sender<()>) {
+    let (begun, begins) = oneshot::channel();
+    let (go_on, wait) = mpsc::channel();
+    let mut blocker = Box::pin(store.write(move |_| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        Ok(())
+    }));
+    assert!((&mut blocker).now_or_never().is_none());
+    begins.await.unwrap();
+    (blocker, go_on)
+}
+
+fn append(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+    tx.append_event("token_revoked", "x", "", Timestamp(0))
+}
+
+async fn head(store: &SqliteStore) -> u64 {
+    store.read(|tx| tx.log_state()).await.unwrap().head
+}
