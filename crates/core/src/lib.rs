@@ -9,8 +9,8 @@
 pub mod audit;
 pub mod clients;
 pub mod env;
-pub mod grants;
 pub mod feed;
+pub mod grants;
 pub mod id;
 pub mod introspection;
 pub mod keys;

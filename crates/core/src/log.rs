@@ -41,8 +41,10 @@ const SUBJECT_CHANGED: &str = "subject_changed";
 const SUBJECT_ENDED: &str = "subject_ended";
 const ALL_CHANGED: &str = "all_changed";
 const KEY_REVOKED: &str = "key_revoked";
-const KEYS_CHANGED: &str = "keys_changed";
-const POLICY_CHANGED: &str = "policy_changed";
+/// The kind of [`Change::KeysChanged`].
+pub const KEYS_CHANGED: &str = "keys_changed";
+/// The kind of [`Change::PolicyChanged`].
+pub const POLICY_CHANGED: &str = "policy_changed";
 
 /// The key of an `all_changed` that concerns every audience.
 const EVERY_AUDIENCE: &str = "*";
@@ -60,6 +62,22 @@ impl Change {
             Self::KeysChanged(_) => KEYS_CHANGED,
             Self::PolicyChanged(_) => POLICY_CHANGED,
         }
+    }
+
+    /// The change that was appended as this kind and key; `None` for one that this version does not know.
+    pub fn parse(kind: &str, key: &str) -> Option<Self> {
+        Some(match kind {
+            TOKEN_REVOKED => Self::TokenRevoked(key.parse().ok()?),
+            SESSION_REVOKED => Self::SessionRevoked(key.parse().ok()?),
+            SUBJECT_CHANGED => Self::SubjectChanged(key.parse().ok()?),
+            SUBJECT_ENDED => Self::SubjectEnded(key.parse().ok()?),
+            ALL_CHANGED if key == EVERY_AUDIENCE => Self::AllChanged(None),
+            ALL_CHANGED => Self::AllChanged(Some(key.parse().ok()?)),
+            KEY_REVOKED => Self::KeyRevoked(key.parse().ok()?),
+            KEYS_CHANGED => Self::KeysChanged(key.parse().ok()?),
+            POLICY_CHANGED => Self::PolicyChanged(key.parse().ok()?),
+            _ => return None,
+        })
     }
 
     /// What it is about.

@@ -55,6 +55,20 @@ pub fn effective(tx: &dyn Tx, holder: &Holder, service: &ServiceId) -> Result<Ef
     Ok(Effective { roles, permissions: permissions.into_iter().collect() })
 }
 
+/// What each role of a service permits.
+///
+/// # Errors
+/// When the store fails.
+pub fn policy_table(tx: &dyn Tx, service: &ServiceId) -> Result<Vec<(RoleName, Vec<Permission>)>, StoreError> {
+    let mut table = Vec::new();
+    for role in tx.roles_of_service(service)? {
+        let grant = RoleGrant { service: service.clone(), role };
+        let permissions = tx.permissions_of_role(&grant)?;
+        table.push((grant.role, permissions));
+    }
+    Ok(table)
+}
+
 /// Why a role was neither given nor taken.
 #[derive(Debug, thiserror::Error)]
 pub enum RoleError {

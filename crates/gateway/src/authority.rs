@@ -16,12 +16,14 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::body::RequestBody;
+use crate::gateway::Context;
 use crate::pool::{SendError, SendTimeouts, Upstream};
 use crate::secret::Secret;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const ENFORCEMENT: HeaderName = HeaderName::from_static("propusk-enforcement");
+/// How far the end of a session has come.
+pub(crate) const ENFORCEMENT: HeaderName = HeaderName::from_static("propusk-enforcement");
 /// No answer of the authority that we read is longer.
 const MAX_ANSWER: usize = 64 * 1024;
 /// The service that the authority itself is.
@@ -81,6 +83,17 @@ pub(crate) struct Asker {
     pub(crate) user_agent: Option<HeaderValue>,
 }
 
+impl Asker {
+    /// The one who sent a request.
+    pub(crate) fn of(context: &Context, user_agent: Option<&HeaderValue>) -> Self {
+        Self {
+            request_id: context.request_id.clone(),
+            address: context.origin.client.to_string(),
+            user_agent: user_agent.cloned(),
+        }
+    }
+}
+
 /// The authority, as the gateway's client sees it.
 pub(crate) struct Authority {
     upstream: Arc<Upstream>,
@@ -135,8 +148,7 @@ impl Authority {
         audience: &str,
         request_id: &str,
     ) -> Result<Tokens, AuthorityError> {
-        let form =
-            [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("audience", audience)];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("audience", audience)];
         let asker = Asker { request_id: request_id.to_owned(), address: String::new(), user_agent: None };
         self.tokens(&form, &asker).await
     }
@@ -167,12 +179,6 @@ impl Authority {
             return Err(failure(&answer, &body));
         }
         serde_json::from_slice(&body).map_err(|_| nonsense())
-    }
-
-    /// Whether it answers at all.
-    pub(crate) async fn is_reachable(&self) -> bool {
-        let Ok(request) = self.request(Method::GET, "/-/live", "ready", None) else { return false };
-        self.call(request).await.is_ok()
     }
 
     async fn tokens(&self, form: &[(&str, &str)], asker: &Asker) -> Result<Tokens, AuthorityError> {
@@ -223,10 +229,7 @@ impl Authority {
     }
 
     /// Sends a request and reads the whole answer, all within the limit.
-    async fn call(
-        &self,
-        request: Request<RequestBody>,
-    ) -> Result<(Response<()>, Zeroizing<Vec<u8>>), AuthorityError> {
+    async fn call(&self, request: Request<RequestBody>) -> Result<(Response<()>, Zeroizing<Vec<u8>>), AuthorityError> {
         let timeouts = SendTimeouts { connect: self.connect.min(self.timeout), answer: self.timeout };
         let calling = async {
             let (answer, lease) = self.upstream.send(request, timeouts, None).await?;
@@ -310,7 +313,9 @@ mod tests {
         assert_eq!(of(400, None, r#"{"error":"invalid_grant"}"#), AuthorityError::Refused);
         assert_eq!(of(429, Some("7"), "{}"), AuthorityError::Throttled { retry_after_s: 7 });
         assert_eq!(of(503, Some("2"), "{}"), AuthorityError::Busy { retry_after_s: 2 });
-        for (status, body) in [(401, r#"{"error":"invalid_client"}"#), (400, r#"{"error":"invalid_target"}"#), (500, ""), (200, "")] {
+        for (status, body) in
+            [(401, r#"{"error":"invalid_client"}"#), (400, r#"{"error":"invalid_target"}"#), (500, ""), (200, "")]
+        {
             assert!(matches!(of(status, None, body), AuthorityError::Unavailable { .. }), "{status} {body}");
         }
     }

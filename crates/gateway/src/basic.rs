@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
-use tokio::sync::{mpsc, watch};
+use quick_cache::sync::Cache;
+use tokio::sync::watch;
 
 use crate::authority::{Asker, Authority, AuthorityError};
 use crate::credential::Basic;
+use crate::ended::EndedSessions;
 use crate::random;
 use crate::secret::Secret;
 use crate::session::{Session, Slot, now_ms};
@@ -21,41 +21,42 @@ use crate::session::{Session, Slot, now_ms};
 type Key = [u8; 32];
 type Outcome = Result<Arc<Entry>, AuthorityError>;
 
-/// A session behind a Basic pair.
+/// A session behind a Basic pair. When the last request that uses it is over and it is kept no longer, it ends at the
+/// authority too.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) slot: Arc<Slot>,
     use_until_ms: u64,
+    ended: EndedSessions,
+}
+
+impl Entry {
+    fn is_usable(&self) -> bool {
+        now_ms() < self.use_until_ms && self.slot.current().is_some()
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(session) = self.slot.current() {
+            self.ended.end(session.refresh.clone());
+        }
+    }
 }
 
 /// Sessions behind Basic pairs, bounded.
 pub(crate) struct BasicSessions {
     key: hmac::Key,
-    entries: Cache<Key, Arc<Entry>, UnitWeighter, DefaultHashBuilder, EndSession>,
+    entries: Cache<Key, Arc<Entry>>,
     /// One question at a time for a pair; not more of them than there are connections.
     asking: Mutex<HashMap<Key, watch::Receiver<Option<Outcome>>>>,
-    ended: EndSession,
+    ended: EndedSessions,
 }
 
-/// Refresh tokens of sessions that nobody will use again; a task of the gateway revokes them.
-pub(crate) type EndedSessions = mpsc::Receiver<Secret>;
-
-/// More than this at once and the rest is left to the authority's idle limit.
-const MAX_ENDED: usize = 4096;
-
 impl BasicSessions {
-    pub(crate) fn new(capacity: usize) -> Result<(Self, EndedSessions), random::NoRandomness> {
-        let (sender, receiver) = mpsc::channel(MAX_ENDED);
-        let ended = EndSession { sender };
+    pub(crate) fn new(capacity: usize, ended: EndedSessions) -> Result<Self, random::NoRandomness> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>()?);
-        let entries = Cache::with(
-            capacity,
-            capacity as u64,
-            UnitWeighter,
-            DefaultHashBuilder::default(),
-            ended.clone(),
-        );
-        Ok((Self { key, entries, asking: Mutex::default(), ended }, receiver))
+        Ok(Self { key, entries: Cache::new(capacity), asking: Mutex::default(), ended })
     }
 
     /// The session for a pair: kept, or asked for with `audience` as the first one wanted.
@@ -103,17 +104,7 @@ impl BasicSessions {
         let (username, password) = (basic.username.clone(), basic.password.clone());
         tokio::spawn(async move {
             let _asking = Asking { sessions: this.clone(), key };
-            let asked_at_ms = now_ms();
-            let granted = authority.password(&username, &password, &audience, &asker).await;
-            let outcome = granted.and_then(|tokens| {
-                let id = random::id().map_err(|_| AuthorityError::Unavailable { retry_after_s: None })?;
-                // Nobody is told who this is: the services read it off the token.
-                let person = (String::new(), username);
-                let session = Session::begin(id, person, u64::MAX, &audience, &tokens, asked_at_ms)
-                    .ok_or(AuthorityError::Unavailable { retry_after_s: None })?;
-                let use_until_ms = session.tokens.first().map_or(0, |token| token.use_until_ms);
-                Ok(Arc::new(Entry { slot: Slot::new(session), use_until_ms }))
-            });
+            let outcome = this.grant(&authority, username, &password, &audience, &asker).await;
             if let Ok(entry) = &outcome {
                 this.entries.insert(key, entry.clone());
             }
@@ -121,32 +112,43 @@ impl BasicSessions {
         });
     }
 
-    fn kept(&self, key: &Key) -> Option<Arc<Entry>> {
-        let entry = self.entries.get(key)?;
-        if now_ms() < entry.use_until_ms && entry.slot.current().is_some() {
-            return Some(entry);
-        }
-        if self.entries.remove_if(key, |kept| Arc::ptr_eq(kept, &entry)).is_some() {
-            self.ended.end(&entry);
-        }
-        None
+    async fn grant(
+        &self,
+        authority: &Authority,
+        username: String,
+        password: &Secret,
+        audience: &str,
+        asker: &Asker,
+    ) -> Outcome {
+        let nothing = AuthorityError::Unavailable { retry_after_s: None };
+        let id = random::id().map_err(|_| nothing.clone())?;
+        let asked_at_ms = now_ms();
+        let tokens = authority.password(&username, password, audience, asker).await?;
+        // Nobody is told who this is: the services read it off the token.
+        let person = (String::new(), username);
+        let expires_at = tokens.refresh_expires_in.map_or(u64::MAX, |left| (asked_at_ms / 1000).saturating_add(left));
+        let session = Session::begin(id, person, expires_at, audience, &tokens, asked_at_ms).ok_or(nothing)?;
+        let use_until_ms = session.tokens.first().map_or(0, |token| token.use_until_ms);
+        Ok(Arc::new(Entry { slot: Slot::new(session), use_until_ms, ended: self.ended.clone() }))
     }
 
-    /// Forgets a session that was refused, so that the next request asks anew.
-    pub(crate) fn forget(&self, entry: &Entry) {
-        entry.slot.end();
+    fn kept(&self, key: &Key) -> Option<Arc<Entry>> {
+        let entry = self.entries.get(key)?;
+        if entry.is_usable() {
+            return Some(entry);
+        }
+        self.entries.remove_if(key, |kept| Arc::ptr_eq(kept, &entry));
+        None
     }
 
     /// Drops what has ended.
     pub(crate) fn sweep(&self) {
-        let now_ms = now_ms();
-        self.entries.retain(|_, entry| {
-            let is_kept = now_ms < entry.use_until_ms && entry.slot.current().is_some();
-            if !is_kept {
-                self.ended.end(entry);
-            }
-            is_kept
-        });
+        self.entries.retain(|_, entry| entry.is_usable());
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&self) {
+        self.entries.clear();
     }
 
     fn hash(&self, basic: &Basic) -> Key {
@@ -170,45 +172,5 @@ struct Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         self.sessions.asking.lock().remove(&self.key);
-    }
-}
-
-/// Hands the refresh token of an evicted session over to be revoked.
-#[derive(Debug, Clone)]
-pub(crate) struct EndSession {
-    sender: mpsc::Sender<Secret>,
-}
-
-impl EndSession {
-    fn end(&self, entry: &Entry) {
-        if let Some(session) = entry.slot.current() {
-            self.end_token(session.refresh.clone());
-        }
-    }
-
-    /// For sessions that are replaced.
-    pub(crate) fn end_token(&self, refresh: Secret) {
-        if self.sender.try_send(refresh).is_err() {
-            tracing::debug!("a session is left to its idle limit");
-        }
-    }
-}
-
-impl Lifecycle<Key, Arc<Entry>> for EndSession {
-    type RequestState = ();
-
-    fn begin_request(&self) -> Self::RequestState {
-        <DefaultLifecycle<Key, Arc<Entry>> as Lifecycle<Key, Arc<Entry>>>::begin_request(&DefaultLifecycle::default());
-    }
-
-    fn on_evict(&self, _: &mut (), _: Key, entry: Arc<Entry>) {
-        self.end(&entry);
-    }
-}
-
-impl BasicSessions {
-    /// Where refresh tokens go that nobody will use again.
-    pub(crate) fn ended(&self) -> &EndSession {
-        &self.ended
     }
 }

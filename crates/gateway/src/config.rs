@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use propusk_verify::decision::PastBound;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -15,7 +16,7 @@ pub struct GatewayConfig {
     pub issuer: String,
     /// Base URL of the authority, as in `http://127.0.0.1:8081`.
     pub authority: String,
-    /// URL of the authority's gRPC listener. Nothing is asked of it while every route is ordinary.
+    /// URL of the authority's gRPC listener, which tells of keys and revocations, as in `http://127.0.0.1:8083`.
     pub feed: String,
     /// The gateway's own client at the authority; first-party, with the password and refresh grants.
     pub client_id: String,
@@ -35,9 +36,13 @@ pub struct GatewayConfig {
     pub timeouts: Timeouts,
     /// How much of everything.
     pub limits: Limits,
-    /// How far the clocks of authority and gateway may differ when a bearer token is checked.
+    /// How far the clocks of authority and gateway may differ when a token is checked.
     pub leeway: Duration,
-    /// Adds `Propusk-Decision` to answers about bearer tokens.
+    /// How old the gateway's view of revocations may be for ordinary routes.
+    pub max_staleness: Duration,
+    /// What ordinary routes do past that, unless the route says otherwise.
+    pub past_bound: PastBound,
+    /// Adds `Propusk-Decision` to answers.
     pub debug_headers: bool,
     /// Answers `/-/` to everyone, not only to loopback.
     pub ops_anywhere: bool,
@@ -68,6 +73,8 @@ impl GatewayConfig {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             leeway: Duration::from_secs(5),
+            max_staleness: Duration::from_secs(5),
+            past_bound: PastBound::Refuse,
             debug_headers: false,
             ops_anywhere: false,
         }
@@ -86,8 +93,8 @@ impl fmt::Debug for GatewayConfig {
     }
 }
 
-/// One row of the route table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One row of the route table. [`Route::new`] fills in the defaults.
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Only for this host (no port, any case); `None` is every host that has no row of its own.
     pub host: Option<String>,
@@ -97,6 +104,38 @@ pub struct Route {
     pub upstream: String,
     /// The service that the token must be for.
     pub audience: String,
+    /// How current the decision on the token has to be.
+    pub class: RouteClass,
+    /// What the caller must be allowed to do, as in `cars:buy`; the service may demand more.
+    pub permission: Option<String>,
+    /// What this route does when the view of revocations is too old; without it as [`GatewayConfig::past_bound`] says.
+    pub past_bound: Option<PastBound>,
+}
+
+impl Route {
+    /// An ordinary route for every host.
+    #[must_use]
+    pub fn new(path: impl Into<String>, upstream: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            host: None,
+            path: path.into(),
+            upstream: upstream.into(),
+            audience: audience.into(),
+            class: RouteClass::Ordinary,
+            permission: None,
+            past_bound: None,
+        }
+    }
+}
+
+/// How current a decision on a token has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RouteClass {
+    /// From memory, within the bound on staleness.
+    #[default]
+    Ordinary,
+    /// Under a lease, or asked of the authority for this very request.
+    Elite,
 }
 
 /// How long each step may take.
@@ -112,6 +151,8 @@ pub struct Timeouts {
     pub authority: Duration,
     /// After which an unused connection to an upstream is closed.
     pub idle: Duration,
+    /// A client that takes no byte of an answer for so long is cut off.
+    pub write_stall: Duration,
     /// For what is still being answered when the gateway is told to stop.
     pub drain: Duration,
 }
@@ -124,7 +165,8 @@ impl Default for Timeouts {
             response_header: Duration::from_secs(30),
             authority: Duration::from_secs(10),
             idle: Duration::from_secs(60),
-            drain: Duration::from_secs(4),
+            write_stall: Duration::from_secs(60),
+            drain: Duration::from_millis(3500),
         }
     }
 }

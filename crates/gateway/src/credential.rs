@@ -4,6 +4,7 @@
 use base64ct::{Base64, Encoding};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
+use propusk_verify::Verdict;
 use zeroize::Zeroizing;
 
 use crate::problem::Problem;
@@ -40,7 +41,7 @@ pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Prob
         (None, None, _) => Ok(None),
         (Some(cookie), None, _) => Ok(Some(Credential::Cookie(cookie))),
         (None, Some(value), None) => authorization(value.as_bytes()).map(Some),
-        (Some(_), Some(_), _) | (_, _, Some(_)) => Err(Problem::bad_request("more than one credential")),
+        (Some(_), Some(_), _) | (_, _, Some(_)) => Err(malformed("more than one credential")),
     }
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Result<Option<String>, Prob
         if name == COOKIE_NAME.as_bytes() {
             let value = String::from_utf8_lossy(value).into_owned();
             if found.replace(value).is_some() {
-                return Err(Problem::bad_request("more than one session cookie"));
+                return Err(malformed("more than one session cookie"));
             }
         }
     }
@@ -68,8 +69,12 @@ pub(crate) fn crumbs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+fn malformed(detail: &str) -> Problem {
+    Problem::detail(Verdict::BadRequest, detail)
+}
+
 fn authorization(value: &[u8]) -> Result<Credential, Problem> {
-    let malformed = || Problem::bad_request("the Authorization header is malformed");
+    let malformed = || malformed("the Authorization header is malformed");
     let text = std::str::from_utf8(value).map_err(|_| malformed())?;
     let (scheme, rest) = text.split_once(' ').ok_or_else(malformed)?;
     let rest = rest.trim_matches(' ');
@@ -81,7 +86,8 @@ fn authorization(value: &[u8]) -> Result<Credential, Problem> {
     } else if scheme.eq_ignore_ascii_case("basic") {
         basic(rest).ok_or_else(malformed).map(Credential::Basic)
     } else {
-        Err(Problem::bad_request("the Authorization scheme must be Bearer or Basic"))
+        let detail = "the Authorization scheme must be Bearer or Basic";
+        Err(Problem::detail(Verdict::None, detail).offer_basic())
     }
 }
 
@@ -145,7 +151,18 @@ mod tests {
 
     #[test]
     fn malformed() {
-        for value in ["", "Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Digest x=y", "Basic !", "Basic YWxpY2U=", "Basic OnB3", "Basic YTpiCg=="] {
+        for value in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Digest x=y",
+            "Basic !",
+            "Basic YWxpY2U=",
+            "Basic OnB3",
+            "Basic YTpiCg==",
+        ] {
             assert!(of(&[("authorization", value)]).is_err(), "{value:?}");
         }
     }

@@ -15,7 +15,17 @@ const CSRF: HeaderName = HeaderName::from_static("propusk-csrf");
 /// Refuses what may come from a foreign page. `own` is the origin that browsers know this gateway by; without it the
 /// `Host` of the request has to do, and the scheme is not compared.
 pub(crate) fn check(headers: &HeaderMap, own: Option<&Url>) -> Result<(), Problem> {
-    let refuse = |why| Err(Problem::detail(Slug::Csrf, why));
+    check_claims(headers, own)?;
+    let is_claimed = headers.contains_key(FETCH_SITE) || headers.contains_key(ORIGIN);
+    let has_header = headers.get(CSRF).is_some_and(|value| value.as_bytes() == b"1");
+    if is_claimed || has_header {
+        return Ok(());
+    }
+    refuse("without Sec-Fetch-Site and Origin the header Propusk-CSRF: 1 is needed")
+}
+
+/// Refuses what a browser says comes from a foreign page; who says nothing is no browser.
+pub(crate) fn check_claims(headers: &HeaderMap, own: Option<&Url>) -> Result<(), Problem> {
     let sites: Vec<_> = headers.get_all(FETCH_SITE).iter().collect();
     // Values of tomorrow are refused until somebody has thought about them.
     if sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
@@ -25,11 +35,11 @@ pub(crate) fn check(headers: &HeaderMap, own: Option<&Url>) -> Result<(), Proble
     if origins.iter().any(|origin| !is_own(origin.as_bytes(), headers, own)) {
         return refuse("Origin is another one");
     }
-    let has_header = headers.get(CSRF).is_some_and(|value| value.as_bytes() == b"1");
-    if sites.is_empty() && origins.is_empty() && !has_header {
-        return refuse("without Sec-Fetch-Site and Origin the header Propusk-CSRF: 1 is needed");
-    }
     Ok(())
+}
+
+fn refuse(why: &str) -> Result<(), Problem> {
+    Err(Problem::detail(Slug::Csrf, why))
 }
 
 fn is_own(origin: &[u8], headers: &HeaderMap, own: Option<&Url>) -> bool {
@@ -90,6 +100,15 @@ mod tests {
         for (lines, expected) in rows {
             assert_eq!(allowed(lines, None), *expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn who_says_nothing_of_pages_is_no_browser() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("gw.example"));
+        assert!(check_claims(&headers, None).is_ok());
+        headers.insert(FETCH_SITE, HeaderValue::from_static("cross-site"));
+        assert!(check_claims(&headers, None).is_err());
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Origin {
         Self { client, trusted: from_proxy, host: headers.get(HOST).cloned(), is_https }
     }
 
+    /// Whether what a proxy in front says about the client is believed.
+    pub(crate) fn is_believed(&self) -> bool {
+        self.trusted
+    }
+
     /// Makes the headers of a request to an upstream say this.
     pub(crate) fn write(&self, headers: &mut HeaderMap, peer: IpAddr) {
         let peer = peer.to_canonical();
@@ -117,24 +122,44 @@ mod tests {
     #[test]
     fn what_a_stranger_says_is_replaced() {
         let claims = headers(&[
-            ("host", "gw:1"), ("x-forwarded-for", "1.1.1.1"), ("x_forwarded_for", "1.1.1.1"), ("x-real-ip", "1.1.1.1"),
-            ("forwarded", "for=1.1.1.1"), ("x-forwarded-host", "evil"), ("x-forwarded-proto", "https"), ("x-forwarded-prefix", "/x"),
+            ("host", "gw:1"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x_forwarded_for", "1.1.1.1"),
+            ("x-real-ip", "1.1.1.1"),
+            ("forwarded", "for=1.1.1.1"),
+            ("x-forwarded-host", "evil"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-prefix", "/x"),
         ]);
         let (after, client) = rewritten(claims, "9.9.9.9", &["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(after, headers(&[
-            ("x-forwarded-for", "9.9.9.9"), ("x-real-ip", "9.9.9.9"), ("x-forwarded-proto", "http"), ("x-forwarded-host", "gw:1"),
-            ("forwarded", "for=9.9.9.9;host=\"gw:1\";proto=http"),
-        ]));
+        assert_eq!(
+            after,
+            headers(&[
+                ("x-forwarded-for", "9.9.9.9"),
+                ("x-real-ip", "9.9.9.9"),
+                ("x-forwarded-proto", "http"),
+                ("x-forwarded-host", "gw:1"),
+                ("forwarded", "for=9.9.9.9;host=\"gw:1\";proto=http"),
+            ])
+        );
         assert_eq!(client, "9.9.9.9".parse::<IpAddr>().unwrap());
     }
 
     #[test]
     fn what_a_listed_proxy_says_is_kept_and_the_chain_grows() {
         let claims = headers(&[
-            ("host", "gw"), ("x-forwarded-for", "6.6.6.6, 1.1.1.1"), ("x-forwarded-for", "10.0.0.2"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "example.com"),
+            ("host", "gw"),
+            ("x-forwarded-for", "6.6.6.6, 1.1.1.1"),
+            ("x-forwarded-for", "10.0.0.2"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "example.com"),
         ]);
         let (after, client) = rewritten(claims, "10.0.0.1", &["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(client, "1.1.1.1".parse::<IpAddr>().unwrap(), "the last that no listed proxy vouches for is not believed");
+        assert_eq!(
+            client,
+            "1.1.1.1".parse::<IpAddr>().unwrap(),
+            "the last that no listed proxy vouches for is not believed"
+        );
         assert_eq!(after["x-forwarded-for"], "6.6.6.6, 1.1.1.1, 10.0.0.2, 10.0.0.1");
         assert_eq!(after["x-forwarded-proto"], "https");
         assert_eq!(after["x-forwarded-host"], "example.com");

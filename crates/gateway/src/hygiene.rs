@@ -29,10 +29,8 @@ const FORGEABLE_EXACT: &[&str] = &[
     "txn-token",
 ];
 
-/// Takes off a request what no client may say, and what concerns only the connection to the client. Keeps what an
-/// upgrade needs if `upgrade` is set.
-pub(crate) fn clean_request(headers: &mut HeaderMap, upgrade: bool) {
-    let protocol = headers.get(UPGRADE).cloned().filter(|_| upgrade);
+/// Takes off a request what no client may say, and what concerns only the connection to the client.
+pub(crate) fn clean_request(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     let forged: Vec<HeaderName> = headers.keys().filter(|name| is_forgeable(name.as_str())).cloned().collect();
     for name in forged {
@@ -41,21 +39,12 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, upgrade: bool) {
     headers.remove(EXPECT);
     headers.remove(HOST);
     strip_session_cookie(headers);
-    if let Some(protocol) = protocol {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, protocol);
-    }
 }
 
 /// Takes off an answer what concerns only the connection to the upstream, and any session cookie that an upstream
 /// tries to set.
-pub(crate) fn clean_answer(headers: &mut HeaderMap, switching: bool) {
-    let protocol = headers.get(UPGRADE).cloned().filter(|_| switching);
+pub(crate) fn clean_answer(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    if let Some(protocol) = protocol {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, protocol);
-    }
     if headers.get_all(SET_COOKIE).iter().any(sets_session_cookie) {
         let kept: Vec<HeaderValue> =
             headers.get_all(SET_COOKIE).iter().filter(|value| !sets_session_cookie(value)).cloned().collect();
@@ -146,18 +135,37 @@ mod tests {
 
     fn names_after(lines: &[(&str, &str)]) -> Vec<String> {
         let mut headers = headers(lines);
-        clean_request(&mut headers, false);
+        clean_request(&mut headers);
         headers.keys().map(ToString::to_string).collect()
     }
 
     #[test]
     fn forged_identity_is_removed() {
         for name in [
-            "Authorization", "Propusk-Verdict", "Propusk_Sub", "PROPUSK-Anything", "Remote-User", "REMOTE_USER",
-            "X-Remote-User", "X_Remote_Groups", "X-Auth-Request-Email", "X-Authenticated-Userid", "X-User", "X-User-Id",
-            "x_user_name", "X-Username", "X-Forwarded-User", "X_Forwarded_Email", "X-Forwarded_Groups",
-            "X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token", "X-JWT-Assertion", "X_Jwt_Payload",
-            "X-Id-Token", "X-Access-Token", "Txn-Token",
+            "Authorization",
+            "Propusk-Verdict",
+            "Propusk_Sub",
+            "PROPUSK-Anything",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Remote-User",
+            "X_Remote_Groups",
+            "X-Auth-Request-Email",
+            "X-Authenticated-Userid",
+            "X-User",
+            "X-User-Id",
+            "x_user_name",
+            "X-Username",
+            "X-Forwarded-User",
+            "X_Forwarded_Email",
+            "X-Forwarded_Groups",
+            "X-Forwarded-Preferred-Username",
+            "X-Forwarded-Access-Token",
+            "X-JWT-Assertion",
+            "X_Jwt_Payload",
+            "X-Id-Token",
+            "X-Access-Token",
+            "Txn-Token",
         ] {
             assert_eq!(names_after(&[(name, "root"), ("accept", "*/*")]), ["accept"], "{name}");
         }
@@ -165,7 +173,8 @@ mod tests {
 
     #[test]
     fn harmless_ones_stay() {
-        for name in ["accept", "x-request-id", "user-agent", "x-custom_header", "content-type", "traceparent", "origin"] {
+        for name in ["accept", "x-request-id", "user-agent", "x-custom_header", "content-type", "traceparent", "origin"]
+        {
             assert_eq!(names_after(&[(name, "v")]), [name]);
         }
     }
@@ -173,25 +182,27 @@ mod tests {
     #[test]
     fn hop_by_hop_headers_are_removed_and_those_they_name() {
         let lines = [
-            ("connection", "close, X-Secret"), ("connection", "x-other"), ("x-secret", "1"), ("x-other", "2"),
-            ("keep-alive", "5"), ("te", "trailers"), ("trailer", "x"), ("upgrade", "websocket"), ("expect", "100-continue"),
-            ("proxy-authorization", "Basic x"), ("proxy-connection", "close"), ("accept", "*/*"),
+            ("connection", "close, X-Secret"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "2"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "websocket"),
+            ("expect", "100-continue"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "close"),
+            ("accept", "*/*"),
         ];
         assert_eq!(names_after(&lines), ["accept"]);
-    }
-
-    #[test]
-    fn an_upgrade_keeps_what_it_needs() {
-        let mut map = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"), ("x-user", "root")]);
-        clean_request(&mut map, true);
-        assert_eq!(map, headers(&[("connection", "upgrade"), ("upgrade", "websocket")]));
     }
 
     #[test]
     fn only_our_cookie_goes() {
         let cleaned = |line: &str| {
             let mut map = headers(&[("cookie", line)]);
-            clean_request(&mut map, false);
+            clean_request(&mut map);
             map.get(COOKIE).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(cleaned("a=b; c=d").as_deref(), Some("a=b; c=d"));
@@ -202,8 +213,13 @@ mod tests {
 
     #[test]
     fn upstreams_cannot_set_our_cookie() {
-        let mut map = headers(&[("set-cookie", "__Host-Http-propusk=x; Path=/"), ("set-cookie", "theirs=y"), ("connection", "x-a"), ("x-a", "b")]);
-        clean_answer(&mut map, false);
+        let mut map = headers(&[
+            ("set-cookie", "__Host-Http-propusk=x; Path=/"),
+            ("set-cookie", "theirs=y"),
+            ("connection", "x-a"),
+            ("x-a", "b"),
+        ]);
+        clean_answer(&mut map);
         assert_eq!(map, headers(&[("set-cookie", "theirs=y")]));
     }
 

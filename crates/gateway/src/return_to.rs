@@ -18,7 +18,8 @@ pub(crate) fn parse(text: &str) -> Option<&str> {
 
 /// The address of the sign-in page that leads back to `target`.
 pub(crate) fn login_url(target: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::from("/login?"));
+    const PAGE: &str = "/login?";
+    let mut query = url::form_urlencoded::Serializer::for_suffix(PAGE.to_owned(), PAGE.len());
     query.append_pair("return_to", parse(target).unwrap_or("/"));
     query.finish()
 }
@@ -40,9 +41,24 @@ mod tests {
     #[test]
     fn dropped() {
         for path in [
-            "", "cars", "//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example", "http://evil.example",
-            "/\t/evil.example", "/\n/evil.example", "/a//b", "/.//evil.example", "javascript:alert(1)", " /", "/ ", "/\0",
-            "/é", "?a", "#a",
+            "",
+            "cars",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "http://evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/a//b",
+            "/.//evil.example",
+            "javascript:alert(1)",
+            " /",
+            "/ ",
+            "/\0",
+            "/é",
+            "?a",
+            "#a",
         ] {
             assert_eq!(parse(path), None, "{path:?}");
         }

@@ -4,24 +4,44 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{ConfigError, Route};
+use propusk_verify::{Demand, Verifier};
+
+use crate::config::{ConfigError, Route, RouteClass};
 use crate::pool::Upstream;
 
 /// Where matching requests go.
-#[derive(Debug)]
 pub(crate) struct Target {
     /// As configured; the label of metrics and logs.
     pub(crate) pattern: Arc<str>,
     /// Whom the token must be for.
-    pub(crate) audience: Arc<str>,
+    pub(crate) audience: String,
     pub(crate) upstream: Arc<Upstream>,
+    /// Decides on its tokens.
+    pub(crate) verifier: Verifier,
+    /// What they have to stand up to.
+    pub(crate) demand: Demand,
+}
+
+fn demand(route: &Route) -> Demand {
+    let mut demand = match route.class {
+        RouteClass::Ordinary => Demand::ordinary(),
+        RouteClass::Elite => Demand::elite(),
+    };
+    if let Some(permission) = &route.permission {
+        demand = demand.permission(permission.clone());
+    }
+    match route.past_bound {
+        Some(past_bound) => demand.past_bound(past_bound),
+        None => demand,
+    }
 }
 
 /// All routes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RouteTable {
     hosts: HashMap<String, matchit::Router<Arc<Target>>>,
     any: matchit::Router<Arc<Target>>,
+    first: Option<Arc<Target>>,
 }
 
 /// Paths that the gateway answers itself, so no route may cover them alone.
@@ -29,7 +49,13 @@ pub(crate) const OWN_PATHS: &[&str] = &["/login", "/logout", "/session", "/-", "
 
 impl RouteTable {
     /// Adds a row; `key` names it in errors.
-    pub(crate) fn insert(&mut self, key: &str, route: &Route, upstream: Arc<Upstream>) -> Result<(), ConfigError> {
+    pub(crate) fn insert(
+        &mut self,
+        key: &str,
+        route: &Route,
+        upstream: Arc<Upstream>,
+        verifier: Verifier,
+    ) -> Result<(), ConfigError> {
         let wrong = |problem: String| ConfigError::new(format!("{key}.path"), problem);
         let (prefix, below) = match route.path.strip_suffix("/**") {
             Some(prefix) => (prefix, true),
@@ -45,16 +71,17 @@ impl RouteTable {
         }
         let target = Arc::new(Target {
             pattern: route.path.as_str().into(),
-            audience: route.audience.as_str().into(),
+            audience: route.audience.clone(),
             upstream,
+            verifier,
+            demand: demand(route),
         });
+        self.first.get_or_insert_with(|| target.clone());
         let table = match &route.host {
             Some(host) => self.hosts.entry(host.to_ascii_lowercase()).or_default(),
             None => &mut self.any,
         };
-        let mut add = |pattern: String| {
-            table.insert(pattern, target.clone()).map_err(|error| wrong(error.to_string()))
-        };
+        let mut add = |pattern: String| table.insert(pattern, target.clone()).map_err(|error| wrong(error.to_string()));
         if below {
             if !prefix.is_empty() {
                 add(prefix.to_owned())?;
@@ -66,6 +93,11 @@ impl RouteTable {
         }
     }
 
+    /// The first row: by its audience a session is judged that asks for nothing in particular.
+    pub(crate) fn first(&self) -> Option<&Arc<Target>> {
+        self.first.as_ref()
+    }
+
     /// The row for `host` (with or without port) and `path`.
     pub(crate) fn find(&self, host: Option<&str>, path: &str) -> Option<&Arc<Target>> {
         let by_host = host.and_then(|host| {
@@ -75,6 +107,39 @@ impl RouteTable {
         let found = by_host.and_then(|table| table.at(path).ok()).or_else(|| self.any.at(path).ok());
         found.map(|found| found.value)
     }
+}
+
+/// Whether some server could read `path` as one that belongs to the gateway or its like elsewhere: `/-/`, `/auth/` …
+/// Upstreams have operations addresses of their own, which answer to loopback, and that is where the gateway may be.
+pub(crate) fn is_own(path: &str) -> bool {
+    let plain = decoded(&decoded(path));
+    let mut tidy = String::with_capacity(plain.len() + 1);
+    for segment in plain.split('/').filter(|segment| !segment.is_empty()) {
+        tidy.push('/');
+        tidy.push_str(segment);
+    }
+    OWN_PATHS
+        .iter()
+        .any(|own| tidy.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';'])))
+}
+
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| *byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(meant) => {
+                bytes.push(meant);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn without_port(host: &str) -> &str {
@@ -100,6 +165,8 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use propusk_verify::KeySource;
+    use propusk_verify::jose::KeyRing;
     use url::Url;
 
     use super::*;
@@ -110,13 +177,11 @@ mod tests {
         for (index, (host, path)) in rows.iter().enumerate() {
             let url = Url::parse("http://127.0.0.1:1").unwrap();
             let upstream = Upstream::new(&url, connector.clone(), 1, Duration::from_secs(1)).unwrap();
-            let route = Route {
-                host: host.map(ToOwned::to_owned),
-                path: (*path).to_owned(),
-                upstream: url.to_string(),
-                audience: format!("a{index}"),
-            };
-            table.insert("routes[0]", &route, upstream)?;
+            let route =
+                Route { host: host.map(ToOwned::to_owned), ..Route::new(*path, url.as_str(), format!("a{index}")) };
+            let keys = KeySource::fixed(KeyRing::default());
+            let verifier = Verifier::builder().issuer("i").audience(&route.audience).keys(keys).build();
+            table.insert("routes[0]", &route, upstream, verifier)?;
         }
         Ok(table)
     }
@@ -152,7 +217,20 @@ mod tests {
 
     #[test]
     fn wrong_rows() {
-        for path in ["", "users", "/a/*", "/a/**/b", "/{x}", "/a//b", "/../a", "/a?b", "/login", "/-/x/**", "/auth/**", "/admin/v1"] {
+        for path in [
+            "",
+            "users",
+            "/a/*",
+            "/a/**/b",
+            "/{x}",
+            "/a//b",
+            "/../a",
+            "/a?b",
+            "/login",
+            "/-/x/**",
+            "/auth/**",
+            "/admin/v1",
+        ] {
             assert!(table(&[(None, path)]).is_err(), "{path}");
         }
         assert!(table(&[(None, "/a"), (None, "/a")]).is_err());
@@ -162,13 +240,48 @@ mod tests {
     #[test]
     fn ambiguous_paths() {
         for path in [
-            "/users/../cars", "/users/%2e%2e/cars", "/users/.%2E/cars", "/users/..%2fcars", "/users/%2e%2e%2fcars", "/users/..;/cars",
-            "/users/..\\cars", "/users/%5c..", "/users/.", "/./users", "/users/%252e%252e/cars", "/users/..", "/users/a%00b",
+            "/users/../cars",
+            "/users/%2e%2e/cars",
+            "/users/.%2E/cars",
+            "/users/..%2fcars",
+            "/users/%2e%2e%2fcars",
+            "/users/..;/cars",
+            "/users/..\\cars",
+            "/users/%5c..",
+            "/users/.",
+            "/./users",
+            "/users/%252e%252e/cars",
+            "/users/..",
+            "/users/a%00b",
         ] {
             assert!(!path_is_unambiguous(path), "{path}");
         }
-        for path in ["/users/me", "/users/a.b", "/users/...", "/users/.well-known", "/users/a%20b", "/users/a%2Fb", "/-/live"] {
+        for path in
+            ["/users/me", "/users/a.b", "/users/...", "/users/.well-known", "/users/a%20b", "/users/a%2Fb", "/-/live"]
+        {
             assert!(path_is_unambiguous(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn own_paths_in_every_spelling() {
+        for path in [
+            "/-/",
+            "/-/live",
+            "/-",
+            "//-/live",
+            "/%2d/live",
+            "/%252D/live",
+            "/auth/register",
+            "/%61uth/x",
+            "/login",
+            "/-;x/live",
+            "/admin//v1",
+        ] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in ["/", "/users/-/whoami", "/authors", "/logins", "/-x", "/a/login", "/%", "/%zz/-/"] {
+            assert!(!is_own(path), "{path}");
         }
     }
 

@@ -1,2 +1,96 @@
-//! Placeholder.
-fn main() {}
+//! The one binary: authority, gateway, demo services and command line.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`config`] | every setting: one registry, read from file, environment and flags |
+//! | [`serve`], [`up`] | one part, or the whole system |
+//! | [`demo`] | the narrated tour |
+//! | [`api`], [`token`] | commands for operators |
+
+mod api;
+mod cli;
+mod config;
+mod config_command;
+mod data;
+mod demo;
+mod exit;
+mod log;
+mod output;
+mod ports;
+mod private;
+mod run_file;
+mod secret;
+mod serve;
+mod token;
+mod up;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use exit::{Exit, Failure, Outcome};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let is_json = cli.command.is_json();
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.report(is_json);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    // There is one provider in the tree; without this, rustls would have to find it at the first connection.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match command {
+        Command::Up(args) => on_all_cores(up::run(args)),
+        Command::Serve(args) => on_all_cores(serve::run(args)),
+        Command::Demo(args) => on_one_core(demo::run(args)),
+        Command::Config(command) => config_command::run(command),
+        Command::Login(args) => on_one_core(api::login::run(args)),
+        Command::Keys(command) => on_one_core(api::keys::run(command)),
+        Command::User(command) => on_one_core(api::users::run(command)),
+        Command::Role(command) => on_one_core(api::roles::run(command)),
+        Command::Session(command) => on_one_core(api::sessions::run(command)),
+        Command::Token(command) => on_one_core(token::run(command)),
+        Command::Verifier(command) => on_one_core(api::verifiers::run(command)),
+    }
+}
+
+/// For servers.
+fn on_all_cores(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let outcome = runtime.block_on(work);
+    // What was cut off at the end must not hold the process up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// For commands that wait for somebody else.
+fn on_one_core(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(work)
+}
+
+/// Help and version are no errors; the rest is, in JSON for those who asked for it.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        Failure::usage(error.to_string().trim()).report(true);
+        return Exit::Usage.into();
+    }
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}

@@ -14,9 +14,10 @@ use propusk_core::settings::Settings;
 use propusk_core::store::{StoreError, Tx};
 use propusk_store::SqliteStore;
 use propusk_verify::jose::KeyRing;
-use propusk_verify::token::{Profile, Reason, VerifiedToken, verify_access_token};
+use propusk_verify::token::{Claim, Profile, Reason, VerifiedToken, verify_access_token};
 use zeroize::Zeroizing;
 
+use crate::feed::FeedState;
 use crate::hashing::HashingPool;
 
 /// Shared by all requests.
@@ -28,6 +29,9 @@ pub(crate) struct App {
     pub(crate) rings: ArcSwap<BTreeMap<ServiceId, PublicRing>>,
     /// The authority's own ring, as its verifier follows it.
     pub(crate) own_ring: Arc<ArcSwap<KeyRing>>,
+    pub(crate) feed: FeedState,
+    /// How long a revoking call waits for enforcement, unless it says otherwise.
+    pub(crate) revoke_wait_limit: Duration,
     pub(crate) jwks_max_age: Duration,
     pub(crate) publish_all_keys: bool,
 }
@@ -64,11 +68,10 @@ impl App {
 
     /// Checks an access token of whatever audience of ours, against that audience's ring.
     pub(crate) fn verify_any(&self, raw: &str) -> Result<VerifiedToken, Reason> {
-        let audience = claimed_audience(raw).ok_or(Reason::AudMissing)?;
+        let audience = claimed_audience(raw).ok_or(Reason::Missing(Claim::Aud))?;
         let rings = self.rings.load();
         let ring = audience.parse::<ServiceId>().ok().and_then(|id| rings.get(&id)).ok_or(Reason::AudWrong)?;
-        let profile =
-            Profile { issuer: self.settings.issuer.clone(), audience, leeway: self.settings.leeway };
+        let profile = Profile { issuer: self.settings.issuer.clone(), audience, leeway: self.settings.leeway };
         verify_access_token(raw, &ring.ring, &profile, SystemClock.now().unix_seconds())
     }
 

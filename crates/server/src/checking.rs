@@ -22,7 +22,7 @@ impl OnlineCheck for CommittedState {
             });
             judged.await.map_err(|error| {
                 tracing::error!(%error, "a check could not be answered");
-                CheckUnavailable
+                CheckUnavailable(error.to_string())
             })
         })
     }

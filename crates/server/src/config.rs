@@ -24,6 +24,10 @@ pub struct ServerConfig {
     pub jwks_max_age: Duration,
     /// Serve the access-token keys of all audiences at `/.well-known/jwks.json`, giving up their isolation.
     pub publish_all_keys: bool,
+    /// How long a verifier may decide elite endpoints from memory after each renewal; zero grants no leases.
+    pub lease: Duration,
+    /// How long a revoking call waits for enforcement, unless it says otherwise. Longer than the lease.
+    pub revoke_wait_limit: Duration,
     /// Tell how each decision was made.
     pub debug_decision_headers: bool,
     /// Answer `/-/` to others than loopback.

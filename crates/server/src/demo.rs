@@ -79,10 +79,7 @@ const CLIENTS: [ClientPlan; 6] = [
 ///
 /// # Errors
 /// When a key cannot be made or the store fails.
-pub async fn ensure(
-    authority: &Authority,
-    kept: BTreeMap<String, PlainSecret>,
-) -> Result<DemoData, BootstrapError> {
+pub async fn ensure(authority: &Authority, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, BootstrapError> {
     let app = &authority.app;
     for (id, alg) in SERVICES {
         ensure_service(app, id, alg).await?;
@@ -107,10 +104,8 @@ fn ensure_clients(tx: &mut dyn Tx, kept: &BTreeMap<String, PlainSecret>) -> Resu
     let mut made = Vec::new();
     for plan in CLIENTS {
         let id: ClientId = parse(plan.id)?;
-        let secret = kept
-            .get(plan.id)
-            .cloned()
-            .unwrap_or_else(|| PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom));
+        let secret =
+            kept.get(plan.id).cloned().unwrap_or_else(|| PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom));
         let is_new = ensure_client(
             tx,
             Client {
@@ -155,8 +150,7 @@ async fn ensure_user(app: &App, username: &'static str, held: &[(&str, &str)]) -
     }
     let plain = generate_password();
     let password = Password::to_check(plain.expose()).ok_or_else(|| BootstrapError::Data("password".to_owned()))?;
-    let password_hash =
-        app.hashing.hash(password).await.map_err(|error| BootstrapError::Data(error.to_string()))?;
+    let password_hash = app.hashing.hash(password).await.map_err(|error| BootstrapError::Data(error.to_string()))?;
     let new = NewUser { username: username.to_owned(), email: None, password_hash };
     let held = held.iter().map(|(service, role)| role_grant(service, role)).collect::<Result<Vec<_>, _>>()?;
     let id: UserId = app

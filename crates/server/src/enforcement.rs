@@ -1,10 +1,9 @@
 //! How a call that appended to the log answers: with what was reached by then.
 //!
-//! Verifiers that decide from memory hold leases; a change is enforced once each of them has applied it or its lease
-//! has run out. Today every elite decision is made on committed state and nobody holds a lease, so a committed change
-//! is an enforced one. [`enforce`] is the one place that answers this.
+//! A change is enforced once each verifier has applied it or can decide nothing from memory without it. Calls wait for
+//! that by default, for a bounded time, and tell what was reached and who lags behind.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
@@ -13,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::app::App;
 use crate::error::Problem;
 
 /// The header that carries it where the body is taken.
@@ -23,6 +23,8 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("propusk-enforceme
 pub(crate) struct Enforcement {
     pub(crate) seq: u64,
     pub(crate) outcome: Outcome,
+    #[serde(skip)]
+    wanted: Outcome,
     pub(crate) took_ms: u64,
     pub(crate) laggards: Vec<Laggard>,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Laggard {
 pub(crate) struct Wait {
     pub(crate) started: Instant,
     pub(crate) wanted: Outcome,
+    /// How long to wait, if not as long as is configured.
+    limit: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -70,25 +74,47 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
         if raw.wait_ms.is_some_and(|wait| wait > MAX_WAIT_MS) {
             return Err(Problem::bad_request(format!("wait_ms is at most {MAX_WAIT_MS}")));
         }
-        Ok(Self { started: Instant::now(), wanted: raw.wait.unwrap_or(Outcome::Enforced) })
+        let limit = raw.wait_ms.map(Duration::from_millis);
+        Ok(Self { started: Instant::now(), wanted: raw.wait.unwrap_or(Outcome::Enforced), limit })
     }
 }
 
 impl Wait {
     /// What calls do that take no parameters for it: wait.
     pub(crate) fn by_default() -> Self {
-        Self { started: Instant::now(), wanted: Outcome::Enforced }
+        Self { started: Instant::now(), wanted: Outcome::Enforced, limit: None }
     }
 }
 
-/// Waits, as far as was asked for, until the change at `seq` is enforced.
-pub(crate) fn enforce(seq: u64, wait: Wait) -> Enforcement {
-    let took = wait.started.elapsed().as_millis();
-    Enforcement {
-        seq,
-        outcome: wait.wanted,
-        took_ms: u64::try_from(took).unwrap_or(u64::MAX),
-        laggards: Vec::new(),
+impl App {
+    /// Waits, as far as was asked for, until the change at `seq` is enforced.
+    pub(crate) async fn enforce(&self, seq: u64, wait: Wait) -> Enforcement {
+        let limit = match wait.wanted {
+            Outcome::Enforced => wait.limit.unwrap_or(self.revoke_wait_limit),
+            Outcome::Committed => Duration::ZERO,
+        };
+        let waited = self.feed.enforced(seq, limit).await;
+        let took = wait.started.elapsed().as_millis();
+        Enforcement {
+            seq,
+            outcome: if waited.is_enforced { Outcome::Enforced } else { Outcome::Committed },
+            wanted: wait.wanted,
+            took_ms: u64::try_from(took).unwrap_or(u64::MAX),
+            laggards: waited.laggards.into_iter().map(Laggard::from).collect(),
+        }
+    }
+}
+
+impl From<propusk_core::feed::Laggard> for Laggard {
+    fn from(laggard: propusk_core::feed::Laggard) -> Self {
+        let lease_left_ms = u64::try_from(laggard.lease_left.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            service: laggard.service,
+            instance: laggard.instance.to_string(),
+            acked_seq: laggard.acked,
+            lease_left_ms,
+            state: if laggard.lease_left.is_zero() { "lease_ended" } else { "outstanding" },
+        }
     }
 }
 
@@ -107,6 +133,8 @@ impl Enforcement {
 
 impl IntoResponse for Enforcement {
     fn into_response(self) -> Response {
-        ([self.header()], (StatusCode::OK, Json(self))).into_response()
+        let reached = self.wanted == Outcome::Committed || self.outcome == Outcome::Enforced;
+        let status = if reached { StatusCode::OK } else { StatusCode::ACCEPTED };
+        (status, [self.header()], Json(self)).into_response()
     }
 }

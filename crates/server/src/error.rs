@@ -1,56 +1,29 @@
 //! What a JSON call answers when it cannot do what was asked: problem details (RFC 9457).
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use propusk_core::store::StoreError;
-use serde::Serialize;
+use propusk_verify::axum::ApiError;
+use propusk_verify::problem;
+pub(crate) use propusk_verify::problem::FieldError;
 
 use crate::hashing::HashingError;
 
-/// A problem document. `type` is `urn:propusk:problem:` and the slug.
+/// A problem document.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    slug: &'static str,
-    title: &'static str,
-    detail: Option<String>,
-    errors: Vec<FieldError>,
-    retry_after_s: Option<u32>,
-}
-
-/// What is wrong with one member of the request.
-#[derive(Debug, Serialize)]
-pub(crate) struct FieldError {
-    /// A JSON pointer (RFC 6901).
-    pub(crate) pointer: String,
-    /// What would be right.
-    pub(crate) detail: String,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
-}
+pub(crate) struct Problem(ApiError);
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Self {
-        Self { status, slug, title, detail: None, errors: Vec::new(), retry_after_s: None }
+        Self::from(problem::Problem::new(status.as_u16(), slug, title))
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is not well-formed").detail(detail)
+        problem::Problem::new(400, "bad-request", "The request is not well-formed").detail(detail).into()
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing").detail(detail)
+        problem::Problem::new(404, "not-found", "There is no such thing").detail(detail).into()
     }
 
     pub(crate) fn invalid_field(pointer: &str, detail: impl Into<String>) -> Self {
@@ -58,47 +31,47 @@ impl Problem {
     }
 
     pub(crate) fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", "A member has a wrong value");
-        Self { errors, ..problem }
+        let problem = problem::Problem::new(422, "invalid-field", "A member has a wrong value");
+        errors.into_iter().fold(problem, |problem, error| problem.error(error.pointer, error.detail)).into()
     }
 
     pub(crate) fn busy() -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is going on; try again");
-        Self { retry_after_s: Some(1), ..problem }
+        problem::Problem::new(503, "busy", "Too much is going on; try again").retry_after(1).into()
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
+        problem::Problem::new(500, "internal", "Something went wrong on our side").into()
     }
 
     pub(crate) fn last_admin() -> Self {
-        Self::new(StatusCode::CONFLICT, "last-admin", "The last administrator stays")
+        problem::Problem::new(409, "last-admin", "The last administrator stays")
             .detail("Give propusk/admin to somebody else first.")
+            .into()
     }
 
-    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
+        match self.0 {
+            ApiError::Problem(problem) => problem.detail(detail).into(),
+            other @ ApiError::Refused(_) => Self(other),
+        }
+    }
+}
+
+impl From<problem::Problem> for Problem {
+    fn from(problem: problem::Problem) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        Self(error)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
-            kind: format!("urn:propusk:problem:{}", self.slug),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            errors: &self.errors,
-        };
-        let mut response = (self.status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+        self.0.into_response()
     }
 }
 

@@ -10,30 +10,13 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use propusk_core::audit::Actor;
 use propusk_core::store::{Page, SessionOrigin};
+use propusk_verify::axum::RequestId;
+pub(crate) use propusk_verify::axum::StrictJson;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::error::Problem;
-
-/// A JSON body. A member that nobody knows, a missing one, one that comes twice or has another type is a 400 that
-/// names it.
-pub(crate) struct StrictJson<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = media_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-        if !is_json {
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Problem::new(status, "unsupported-media-type", "The body is not of the wanted kind")
-                .detail("Send JSON with Content-Type: application/json."));
-        }
-        let body = whole_body(request, state).await?;
-        parse_json(&body).map(Self)
-    }
-}
 
 /// The body, if there is one, as [`StrictJson`].
 pub(crate) struct OptionalJson<T>(pub(crate) Option<T>);
@@ -43,7 +26,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let body = whole_body(request, state).await?;
-        if body.is_empty() { Ok(Self(None)) } else { parse_json(&body).map(|value| Self(Some(value))) }
+        if body.is_empty() { Ok(Self(None)) } else { Ok(Self(Some(StrictJson::from_slice(&body)?.0))) }
     }
 }
 
@@ -54,14 +37,6 @@ async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes
         } else {
             Problem::bad_request("The body could not be read.")
         }
-    })
-}
-
-fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
-        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        Problem::bad_request(what)
     })
 }
 
@@ -110,9 +85,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let request_id = parts.extensions.get::<RequestId>();
         let first_forwarded = text("x-forwarded-for").and_then(|list| list.split(',').next());
         Ok(Self {
-            request_id: text("x-request-id").unwrap_or_default().to_owned(),
+            request_id: request_id.map(|RequestId(id)| id.clone()).unwrap_or_default(),
             address: peer.map(|ConnectInfo(peer)| peer.ip()),
             forwarded_for: first_forwarded.and_then(|address| address.trim().parse().ok()),
             user_agent: text("user-agent").map(|agent| agent.chars().take(256).collect()),
@@ -133,10 +109,7 @@ impl Origin {
 
     /// Where a session starts that the caller opens for itself.
     pub(crate) fn direct(&self) -> SessionOrigin {
-        SessionOrigin {
-            address: self.address.map(|address| address.to_string()),
-            user_agent: self.user_agent.clone(),
-        }
+        SessionOrigin { address: self.address.map(|address| address.to_string()), user_agent: self.user_agent.clone() }
     }
 
     /// Where a session starts that a trusted client opens for somebody behind it: what it says counts.

@@ -16,7 +16,22 @@ const FORGET_EVERY: u64 = 60;
 /// Raises the log's ceiling and floor. Nothing may be minted before this ran once.
 pub(crate) async fn raise_limits(app: &App) -> Result<(), StoreError> {
     let leeway = app.settings.leeway;
-    app.write(move |tx, env| log::raise_limits(tx, env.now, leeway)).await
+    let floor = app
+        .write(move |tx, env| {
+            log::raise_limits(tx, env.now, leeway)?;
+            Ok::<_, StoreError>(tx.log_state()?.floor)
+        })
+        .await?;
+    app.feed.set_floor(floor);
+    Ok(())
+}
+
+/// Lets a minute pass, and looks each second whether a verifier has vanished.
+async fn minute_of_sweeps(app: &App) {
+    for _ in 0..EACH_MINUTE.as_secs() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        app.feed.sweep();
+    }
 }
 
 /// Runs until `shutdown`.
@@ -25,7 +40,7 @@ pub(crate) async fn run(app: Arc<App>, shutdown: impl Future<Output = ()>) {
     for minute in 1_u64.. {
         tokio::select! {
             () = &mut shutdown => return,
-            () = tokio::time::sleep(EACH_MINUTE) => {}
+            () = minute_of_sweeps(&app) => {}
         }
         if let Err(error) = raise_limits(&app).await {
             tracing::error!(%error, "the log's limits could not be raised");

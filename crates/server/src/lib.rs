@@ -26,6 +26,7 @@ mod tokens;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::DefaultBodyLimit;
@@ -37,6 +38,7 @@ use propusk_core::keys::Signer;
 use propusk_core::password::{HasherError, PasswordHasher};
 use propusk_core::roles::AUTHORITY_SERVICE;
 use propusk_store::{OpenError, SqliteStore};
+use propusk_verify::axum::{Ops, Readiness, serve_router_with};
 use propusk_verify::jose::KeyRing;
 use propusk_verify::verifier::{KeySource, Verifier};
 use tokio::net::TcpListener;
@@ -106,6 +108,7 @@ impl Authority {
         let servers = vec![
             tokio::spawn(serve_http(listeners.http, router, shutdown.clone())),
             tokio::spawn(serve_feed(listeners.feed, Arc::clone(&app), shutdown.clone())),
+            tokio::spawn(feed::follow_log(Arc::clone(&app), shutdown.clone())),
             tokio::spawn(housekeeping::run(Arc::clone(&app), shutdown)),
         ];
         Ok(Self { app, servers })
@@ -131,6 +134,7 @@ struct ServingOptions {
 
 async fn open(config: ServerConfig) -> Result<(Arc<App>, ServingOptions), StartError> {
     let store = SqliteStore::open(&config.database, config.synchronous)?;
+    let feed = feed::FeedState::prepare(&store, config.lease).await.map_err(BootstrapError::from)?;
     let hasher = PasswordHasher::new(config.settings.argon2, &SystemRandom)?;
     let app = Arc::new(App {
         store,
@@ -139,16 +143,16 @@ async fn open(config: ServerConfig) -> Result<(Arc<App>, ServingOptions), StartE
         hashing: HashingPool::start(hasher, config.hash_queue)?,
         rings: ArcSwap::default(),
         own_ring: Arc::new(ArcSwap::from_pointee(KeyRing::default())),
+        feed,
+        revoke_wait_limit: config.revoke_wait_limit,
         jwks_max_age: config.jwks_max_age,
         publish_all_keys: config.publish_all_keys,
     });
     housekeeping::raise_limits(&app).await.map_err(BootstrapError::from)?;
     bootstrap::ensure(&app, config.bootstrap_admin_secret).await?;
     app.reload_rings().await.map_err(BootstrapError::from)?;
-    let options = ServingOptions {
-        debug_decision_headers: config.debug_decision_headers,
-        ops_anywhere: config.ops_anywhere,
-    };
+    let options =
+        ServingOptions { debug_decision_headers: config.debug_decision_headers, ops_anywhere: config.ops_anywhere };
     Ok((app, options))
 }
 
@@ -174,7 +178,13 @@ fn routes(app: &Arc<App>, verifier: &Verifier, ops_anywhere: bool) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(verifier.clone()))
         .with_state(Arc::clone(app));
-    propusk_verify::axum::serve_router(api, verifier, ops_anywhere)
+    let mut ops = Ops::new(verifier, ops_anywhere);
+    let database = Arc::clone(app);
+    ops.readiness.push(Readiness::new("database", move || {
+        let app = Arc::clone(&database);
+        async move { app.read(|tx, _| tx.log_state()).await.is_ok() }
+    }));
+    serve_router_with(api, verifier, ops)
 }
 
 async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) {
@@ -189,6 +199,9 @@ async fn serve_feed(listener: TcpListener, app: Arc<App>, shutdown: Shutdown) {
     let served = tonic::transport::Server::builder()
         .max_concurrent_streams(256)
         .http2_max_pending_accept_reset_streams(Some(64))
+        .http2_keepalive_interval(Some(Duration::from_secs(5)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .tcp_nodelay(true)
         .add_service(feed::service(app))
         .serve_with_incoming_shutdown(incoming, shutdown);
     if let Err(error) = served.await {

@@ -45,6 +45,8 @@ pub use verifier::{KeySource, Verifier};
 
 /// Whether a rule of the protocol is broken on purpose, to show that the model notices. Never in a shipped build:
 /// without `--cfg propusk_mutants` it is the constant `false`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! mutant {
     ($name:ident) => {{
         #[cfg(propusk_mutants)]
@@ -58,4 +60,3 @@ macro_rules! mutant {
         is_on
     }};
 }
-pub(crate) use mutant;

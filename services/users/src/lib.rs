@@ -1,1 +1,156 @@
-//! Placeholder.
+//! `users`: people and their accounts. An example to copy from.
+//!
+//! | call | class, who |
+//! |---|---|
+//! | `GET /users/me`, `GET /users/{user_id}`, `GET /users?ids=a,b` | ordinary, any token |
+//! | `POST /users/me/debits` | elite, only `cars` acting for a person |
+//! | `POST /users/debits/{reference}/void` | elite, only `cars` itself |
+//! | `GET /users/-/whoami`, `GET /users/-/whoami/elite` | ordinary, elite; any token |
+//!
+//! What a route demands is said where it is declared, in `routes`; a handler takes what the check proved as an
+//! argument, so that it cannot be called without one.
+
+#[cfg(test)]
+#[path = "../../testing.rs"]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+mod authority;
+mod db;
+mod debits;
+mod people;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use propusk_verify::Verifier;
+use propusk_verify::axum::{serve_router, whoami};
+use propusk_verify::decision::PastBound;
+use propusk_verify::feed::{Feed, FeedClient, FeedConfigError};
+use tokio::net::TcpListener;
+use zeroize::Zeroizing;
+
+use crate::authority::Authority;
+use crate::db::Db;
+
+pub use crate::db::OpenError;
+
+/// Our own id: the audience of the tokens that we take.
+const SERVICE: &str = "users";
+
+/// All that the service needs to know.
+#[derive(Clone)]
+pub struct Config {
+    /// The `iss` of the tokens that are taken.
+    pub issuer: String,
+    /// URL of the authority's gRPC listener: keys, policies, revocations.
+    pub feed: String,
+    /// Base URL of the authority, as in `http://127.0.0.1:8081`.
+    pub authority: String,
+    /// Our own client at the authority.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Zeroizing<String>,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// How old our view of what was revoked may be for an ordinary decision.
+    pub max_staleness: Duration,
+    /// What to do when it is older.
+    pub past_bound: PastBound,
+    /// How far the authority's clock and ours may differ.
+    pub leeway: Duration,
+    /// Says in `Propusk-Decision` how a token was judged.
+    pub debug_headers: bool,
+    /// Answers `/-/` to everyone, not only to loopback.
+    pub ops_anywhere: bool,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("issuer", &self.issuer)
+            .field("feed", &self.feed)
+            .field("authority", &self.authority)
+            .field("client_id", &self.client_id)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the service did not start, or ended on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("the database {}: {reason}", path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: OpenError,
+    },
+    /// The authority's gRPC listener cannot be followed as configured.
+    #[error(transparent)]
+    Feed(#[from] FeedConfigError),
+    /// No HTTP client could be made.
+    #[error("the HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The listener failed.
+    #[error("the listener: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// Serves until `shutdown`. The authority need not be there yet: until it is, nobody is let in, and `/-/ready` says so.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let db =
+        Db::open(&config.database).map_err(|reason| StartError::Database { path: config.database.clone(), reason })?;
+    let authority = FeedClient::connect_lazy(&config.feed, &config.client_id, &config.client_secret)?;
+    let feed = Feed::start(authority, [SERVICE]);
+    let verifier = Verifier::builder()
+        .issuer(config.issuer)
+        .audience(SERVICE)
+        .feed(&feed)
+        .leeway(config.leeway)
+        .max_staleness(config.max_staleness)
+        .past_bound(config.past_bound)
+        .debug_headers(config.debug_headers)
+        .build();
+    let authority = Authority::new(&config.authority, config.client_id, config.client_secret)?;
+    let router = serve_router(routes(&verifier, Users { db, authority }), &verifier, config.ops_anywhere);
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(shutdown)
+        .await?;
+    feed.release().await;
+    Ok(())
+}
+
+/// What every handler may use.
+#[derive(Clone)]
+struct Users {
+    db: Db,
+    authority: Authority,
+}
+
+/// Every route with its class. Nothing is public.
+fn routes(verifier: &Verifier, users: Users) -> Router {
+    Router::new()
+        .route("/users", get(people::batch).layer(verifier.ordinary()))
+        .route("/users/me", get(people::me).layer(verifier.ordinary()))
+        .route("/users/{user_id}", get(people::one).layer(verifier.ordinary()))
+        .route("/users/me/debits", post(debits::create).layer(verifier.elite()))
+        .route("/users/debits/{reference}/void", post(debits::void).layer(verifier.elite()))
+        .route("/users/-/whoami", get(whoami).layer(verifier.ordinary()))
+        .route("/users/-/whoami/elite", get(whoami).layer(verifier.elite()))
+        .with_state(users)
+}

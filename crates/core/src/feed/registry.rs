@@ -110,7 +110,9 @@ impl Registry {
         applied: u64,
     ) -> Result<(), SubscribeError> {
         match self.records.get(&instance) {
-            Some(record) if record.follower.service != follower.service => return Err(SubscribeError::AnothersInstance),
+            Some(record) if record.follower.service != follower.service => {
+                return Err(SubscribeError::AnothersInstance);
+            }
             Some(record) if record.released => return Err(SubscribeError::Released),
             None if self.instances_of(&follower.service) >= MOST_INSTANCES => return Err(SubscribeError::TooMany),
             _ => {}
@@ -225,7 +227,8 @@ impl Registry {
         for instance in vanished {
             self.blame(now, instance);
         }
-        self.records.retain(|_, record| record.connections > 0 || now.since(record.heard) < HEARD_OF || now < record.lease_end);
+        self.records
+            .retain(|_, record| record.connections > 0 || now.since(record.heard) < HEARD_OF || now < record.lease_end);
         self.penalties.forget(now);
     }
 

@@ -65,7 +65,9 @@ impl Registry {
             }
         }
         let acked = |instance: &Instance| {
-            self.records.get(instance).is_some_and(|record| record.acked >= wait.seq || record.lease_end == Moment::BEGINNING)
+            self.records
+                .get(instance)
+                .is_some_and(|record| record.acked >= wait.seq || record.lease_end == Moment::BEGINNING)
         };
         wait.outstanding.retain(|(instance, end)| now < *end && !acked(instance));
         let late = wait.begun.plus(TOLERATED);
@@ -124,8 +126,7 @@ mod tests {
     fn registry(instances: &[Instance]) -> Registry {
         let mut registry = Registry::start(at(0), LEASE, Duration::ZERO);
         for instance in instances {
-            let follower =
-                Follower { service: "cars".to_owned(), address: "::1".to_owned(), version: "1".to_owned() };
+            let follower = Follower { service: "cars".to_owned(), address: "::1".to_owned(), version: "1".to_owned() };
             registry.connected(at(0), Timestamp(0), *instance, follower, 1).unwrap();
             registry.renew(at(0), 1, 0, *instance, 1).unwrap();
         }

@@ -5,7 +5,7 @@ mod ring;
 mod signing;
 
 pub use kek::{Kek, KekError};
-pub use ring::{KeyMaterialError, PublicRing, load_rings, public_jwk, spki_pem};
+pub use ring::{KeyMaterialError, PublicRing, jwks_for_verifiers, load_rings, public_jwk, spki_pem};
 pub use signing::{Signer, SigningError};
 
 use crate::env::Env;

@@ -43,6 +43,17 @@ pub fn load_rings(tx: &dyn Tx) -> Result<BTreeMap<ServiceId, PublicRing>, StoreE
         .collect()
 }
 
+/// The JWK Set (RFC 7517) that verifiers of an audience get over the feed. It has the revoked keys too: a token under
+/// one of them is told apart from a forged one.
+///
+/// # Errors
+/// When the store fails or a stored public key cannot be parsed.
+pub fn jwks_for_verifiers(tx: &dyn Tx, service: &ServiceId) -> Result<Vec<u8>, StoreError> {
+    let keys = tx.keys_of(service)?;
+    let jwks = keys.iter().map(public_jwk).collect::<Result<Vec<_>, _>>().map_err(StoreError::failed)?;
+    Ok(json!({ "keys": jwks }).to_string().into_bytes())
+}
+
 fn public_ring(keys: &[SealedKey]) -> Result<PublicRing, KeyMaterialError> {
     let mut jwks = Vec::new();
     let mut pems = BTreeMap::new();

@@ -119,6 +119,10 @@ fn judge_request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Reject> 
     if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) || target.contains(&b'#') {
         return Err(Reject::Malformed("the target"));
     }
+    // What the engine would refuse by itself, it would refuse without a word.
+    if http::Uri::try_from(target).is_err() {
+        return Err(Reject::Malformed("the target"));
+    }
     match version {
         b"HTTP/1.1" => Ok(true),
         b"HTTP/1.0" => Ok(false),
@@ -147,11 +151,9 @@ impl Seen {
             return Err(Reject::Malformed("a control character in a header"));
         }
         let known = |wanted: &str| {
-            name.len() == wanted.len()
-                && name.iter().zip(wanted.bytes()).all(|(have, want)| dashed(*have) == want)
+            name.len() == wanted.len() && name.iter().zip(wanted.bytes()).all(|(have, want)| dashed(*have) == want)
         };
-        let (is_length, is_encoding, is_host) =
-            (known("content-length"), known("transfer-encoding"), known("host"));
+        let (is_length, is_encoding, is_host) = (known("content-length"), known("transfer-encoding"), known("host"));
         // Upstreams that make variables of headers cannot tell these from the real ones.
         if (is_length || is_encoding) && name.contains(&b'_') {
             return Err(Reject::Malformed("a look-alike of a framing header"));
@@ -266,6 +268,9 @@ mod tests {
             "GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
             "GET /\r\nHost: h\r\n\r\n",
             "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /a<b> HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET a/b HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET http:// HTTP/1.1\r\nHost: h\r\n\r\n",
             "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n",
             "GET / HTTP/2.0\r\nHost: h\r\n\r\n",
             "GET / http/1.1\r\nHost: h\r\n\r\n",

@@ -2,12 +2,12 @@
 //!
 //! A refused head is replaced by a harmless one of our own, so that the engine calls the service once more, in order,
 //! and the service can answer as it always does: problem document, request id, log line. After that the engine reads
-//! the end of the connection.
+//! nothing more; the harmless head told it to close.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -32,7 +32,6 @@ pub(crate) struct ConnectionState {
     served: AtomicU64,
     rejected: Mutex<Option<(u64, Reject)>>,
     broken_body: Mutex<Option<Reject>>,
-    raw: AtomicBool,
 }
 
 impl ConnectionState {
@@ -46,14 +45,9 @@ impl ConnectionState {
     pub(crate) fn broken_body(&self) -> Option<Reject> {
         *self.broken_body.lock()
     }
-
-    /// From now on the connection does not speak HTTP any more.
-    pub(crate) fn switch_protocols(&self) {
-        self.raw.store(true, Ordering::Release);
-    }
 }
 
-/// A client's connection whose reading side is watched.
+/// A client's connection whose reading side is watched, and which is cut off if the client takes nothing.
 pub(crate) struct GuardedIo<T> {
     inner: T,
     framing: Framing,
@@ -62,10 +56,13 @@ pub(crate) struct GuardedIo<T> {
     released: usize,
     ended: bool,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
+    /// How long a write may wait, and the clock that runs while one does.
+    write_stall: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> GuardedIo<T> {
-    pub(crate) fn new(inner: T, limits: HeadLimits, state: Arc<ConnectionState>) -> Self {
+    pub(crate) fn new(inner: T, limits: HeadLimits, write_stall: Duration, state: Arc<ConnectionState>) -> Self {
         Self {
             inner,
             framing: Framing::new(limits),
@@ -74,15 +71,25 @@ impl<T> GuardedIo<T> {
             released: 0,
             ended: false,
             linger: None,
+            write_stall,
+            stalled: None,
         }
+    }
+
+    /// Passes on how a write went; an error if it has waited too long.
+    fn watch<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let limit = self.write_stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no answer")))
     }
 
     /// Decides on what was read but not released. `false`: more must be read.
     fn judge(&mut self) -> io::Result<bool> {
-        if self.state.raw.load(Ordering::Acquire) {
-            self.released = self.input.len();
-            return Ok(self.released > 0);
-        }
         let was_in_body = self.framing.in_body();
         match self.framing.step(&self.input) {
             Step::NeedMore => Ok(false),
@@ -117,10 +124,8 @@ impl<T: AsyncRead + Unpin> GuardedIo<T> {
         let mut part = ReadBuf::new(space);
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
         let filled = part.filled().len();
-        if !self.state.raw.load(Ordering::Acquire) {
-            // A body of known length: any bytes are right, only their number counts.
-            let _ = self.framing.step(part.filled());
-        }
+        // A body of known length: any bytes are right, only their number counts.
+        let _ = self.framing.step(part.filled());
         buf.advance(filled);
         Poll::Ready(Ok(()))
     }
@@ -149,12 +154,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
                 return Poll::Ready(Ok(()));
             }
             if this.ended {
-                return Poll::Ready(Ok(()));
+                // Not the end of the stream: the engine would take it for a client that went away, and not answer.
+                return Poll::Pending;
             }
             if this.input.is_empty() {
                 // Idle connections hold no buffer.
                 this.input = BytesMut::new();
-                let most = if this.state.raw.load(Ordering::Acquire) { u64::MAX } else { this.framing.plain_bytes() };
+                let most = this.framing.plain_bytes();
                 if most > 0 {
                     return this.poll_through(cx, buf, usize::try_from(most).unwrap_or(usize::MAX));
                 }
@@ -170,7 +176,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for GuardedIo<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -178,7 +185,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -186,7 +194,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch(cx, polled)
     }
 
     /// Closes our side, then reads on for a moment: a socket that is dropped with bytes unread is reset, and the
@@ -219,15 +228,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::super::tests::LIMITS;
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(5);
+
+    /// All that the engine reads; to its end, an error, or until nothing more ever comes.
     async fn read_all(bytes: &[u8]) -> (Vec<u8>, Arc<ConnectionState>, io::Result<()>) {
         let (mut client, server) = tokio::io::duplex(64);
         let state = Arc::new(ConnectionState::default());
-        let mut guarded = GuardedIo::new(server, LIMITS, state.clone());
+        let mut guarded = GuardedIo::new(server, LIMITS, STALL, state.clone());
         let bytes = bytes.to_vec();
         let writer = tokio::spawn(async move {
             let _ = client.write_all(&bytes).await;
@@ -240,6 +253,9 @@ mod tests {
                 Ok(0) => break Ok(()),
                 Ok(n) => out.extend_from_slice(&piece[..n]),
                 Err(error) => break Err(error),
+            }
+            if guarded.ended && guarded.released == 0 {
+                break Ok(());
             }
         };
         drop(guarded);
@@ -276,17 +292,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_switch_anything_goes() {
+    async fn a_client_that_takes_nothing_is_cut_off() {
+        let (client, server) = tokio::io::duplex(64);
+        let mut guarded = GuardedIo::new(server, LIMITS, Duration::from_millis(20), Arc::default());
+        let error = guarded.write_all(&[b'x'; 1000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn whenever_it_takes_something_its_time_begins_anew() {
         let (mut client, server) = tokio::io::duplex(64);
-        let state = Arc::new(ConnectionState::default());
-        let mut guarded = GuardedIo::new(server, LIMITS, state.clone());
-        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\n\r\n").await.unwrap();
-        let mut head = [0; 39];
-        guarded.read_exact(&mut head).await.unwrap();
-        state.switch_protocols();
-        client.write_all(b"\0\n\xff").await.unwrap();
-        let mut raw = [0; 3];
-        guarded.read_exact(&mut raw).await.unwrap();
-        assert_eq!(&raw, b"\0\n\xff");
+        let mut guarded = GuardedIo::new(server, LIMITS, STALL, Arc::default());
+        guarded.write_all(&[b'x'; 64]).await.unwrap();
+        assert!(guarded.write(b"y").now_or_never().is_none() && guarded.stalled.is_some());
+        client.read_exact(&mut [0; 64]).await.unwrap();
+        guarded.write_all(b"y").await.unwrap();
+        assert!(guarded.stalled.is_none());
     }
 }

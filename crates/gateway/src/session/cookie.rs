@@ -61,9 +61,8 @@ impl CookieCodec {
     fn seal_value(&self, session: &Session) -> Result<String, SealError> {
         let (id, key) = self.keys.first().ok_or(SealError)?;
         let mut sealed = Zeroizing::new(serde_json::to_vec(session).map_err(|_| SealError)?);
-        let nonce = key
-            .seal_in_place_append_tag(Aad::from(COOKIE_NAME.as_bytes()), &mut *sealed)
-            .map_err(|_| SealError)?;
+        let nonce =
+            key.seal_in_place_append_tag(Aad::from(COOKIE_NAME.as_bytes()), &mut *sealed).map_err(|_| SealError)?;
         let mut bytes = Vec::with_capacity(1 + NONCE_LEN + sealed.len());
         bytes.push(*id);
         bytes.extend_from_slice(nonce.as_ref());
@@ -118,7 +117,9 @@ mod tests {
         let value = value_of(&cookie);
         assert_eq!(codec.open(&value), Some(session()));
         assert_ne!(value, value_of(&codec.seal(&session()).unwrap()), "nonces differ");
-        for wrong in ["", "A", "AAAA", &value[1..], &value[..value.len() - 1], &format!("{value}="), &format!("{value}A")] {
+        for wrong in
+            ["", "A", "AAAA", &value[1..], &value[..value.len() - 1], &format!("{value}="), &format!("{value}A")]
+        {
             assert_eq!(codec.open(wrong), None);
         }
     }

@@ -5,9 +5,9 @@
 //! comes with an older cookie uses the newer state.
 //!
 //! **Refresh tokens.** `refresh` is the newest, never presented; `presented` is its predecessor. While `refresh` is
-//! unused, presenting `presented` again yields the same `refresh` and an access token for any audience (CONTRACT 2).
-//! So one rotation serves all audiences for the life of an access token; only then `refresh` is presented in turn. If
-//! an answer is lost, the cookie still holds the token that was presented, and presenting it again is an honest replay.
+//! unused, presenting `presented` again yields the same `refresh` and an access token for any audience. So one
+//! rotation serves all audiences for the life of an access token; only then `refresh` is presented in turn. If an
+//! answer is lost, the cookie still holds the token that was presented, and presenting it again is an honest replay.
 
 pub(crate) mod cookie;
 
@@ -154,6 +154,27 @@ pub(crate) enum SessionError {
     Authority(AuthorityError),
 }
 
+/// Where a token came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It was there.
+    Kept,
+    /// Another request asked for it, this one waited.
+    Shared,
+    /// This request asked for it.
+    Refreshed,
+}
+
+impl Source {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Shared => "shared",
+            Self::Refreshed => "refreshed",
+        }
+    }
+}
+
 /// The state of one session in memory.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -186,6 +207,13 @@ impl Slot {
         self.state.lock().ended = true;
     }
 
+    /// The same, and a refresh token by which it ends at the authority, unless it had ended before.
+    pub(crate) fn take_end(&self) -> Option<Secret> {
+        let mut state = self.state.lock();
+        let had_ended = std::mem::replace(&mut state.ended, true);
+        (!had_ended).then(|| state.session.refresh.clone())
+    }
+
     /// A newer cookie than any seen, from a replica or from before a restart, replaces the state.
     fn learn(&self, session: Session) {
         let mut state = self.state.lock();
@@ -207,14 +235,14 @@ impl Slot {
         authority: &Arc<Authority>,
         audience: &str,
         request_id: &str,
-    ) -> Result<Secret, SessionError> {
+    ) -> Result<(Secret, Source), SessionError> {
         if let Some(found) = self.ready(audience)? {
-            return Ok(found);
+            return Ok((found, Source::Kept));
         }
         let arrived = Instant::now();
         let mut gate = self.gate.clone().lock_owned().await;
         if let Some(found) = self.ready(audience)? {
-            return Ok(found);
+            return Ok((found, Source::Shared));
         }
         if let Some((_, failure)) = gate.as_ref().filter(|(at, _)| *at >= arrived) {
             return Err(failure.clone());
@@ -227,7 +255,9 @@ impl Slot {
             *gate = outcome.as_ref().err().map(|error| (Instant::now(), error.clone()));
             outcome
         });
-        refreshing.await.unwrap_or(Err(SessionError::Authority(AuthorityError::Unavailable { retry_after_s: None })))
+        let lost = || SessionError::Authority(AuthorityError::Unavailable { retry_after_s: None });
+        let token = refreshing.await.unwrap_or_else(|_| Err(lost()))?;
+        Ok((token, Source::Refreshed))
     }
 
     fn ready(&self, audience: &str) -> Result<Option<Secret>, SessionError> {

@@ -9,7 +9,7 @@ use propusk_core::id::ClientId;
 use propusk_verify::axum::EliteProof;
 
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::Origin;
 
@@ -22,7 +22,7 @@ pub(super) async fn disable(
 ) -> Result<Response, Problem> {
     let (id, actor) = (client_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
     let seq = app.write(move |tx, env| clients::disable(tx, env, &actor, &id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) async fn enable(
@@ -34,7 +34,7 @@ pub(super) async fn enable(
 ) -> Result<Response, Problem> {
     let (id, actor) = (client_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
     let seq = app.write(move |tx, env| clients::enable(tx, env, &actor, &id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) fn client_id(text: &str) -> Result<ClientId, Problem> {

@@ -7,6 +7,7 @@ mod roles;
 mod sessions;
 mod tokens;
 mod users;
+mod verifiers;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {
         .route("/services/{id}/keys", get(keys::list))
         .route("/services/{id}/roles", get(roles::of_service))
         .route("/services/{service}/roles/{role}", put(roles::put))
+        .route("/verifiers", get(verifiers::list))
         .route("/audit", get(audit::list));
     Router::new().nest("/admin/v1", v1).layer(verifier.elite().permission(PERMISSION))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::client_id;
 use super::users::user_id;
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{List, Origin, StrictJson};
 
@@ -78,7 +78,7 @@ async fn change(
             operation(tx, env, &actor, &holder, &role)
         })
         .await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 #[derive(Serialize)]
@@ -147,7 +147,7 @@ pub(super) async fn put(
             Ok(services::put_role(tx, env, &actor, &role, &permissions)?)
         })
         .await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 fn role_grant(service: &str, role: &str) -> Result<RoleGrant, Problem> {

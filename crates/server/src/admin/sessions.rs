@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::users::user_id;
 use crate::app::App;
 use crate::auth::SessionView;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{List, ListQuery, Origin};
 
@@ -48,5 +48,5 @@ pub(super) async fn end(
     let actor = origin.actor(proof.permit().claims().sub.clone());
     let ended = app.write(move |tx, env| sessions::end(tx, env, &actor, "session_ended", &id)).await;
     let seq = ended.map_err(|error: StoreError| Problem::from(error))?.ok_or_else(unknown)?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }

@@ -10,7 +10,7 @@ use propusk_verify::axum::EliteProof;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{Origin, SecretText, StrictJson};
 
@@ -39,5 +39,5 @@ pub(super) async fn revoke(
     let jti: Jti = jti.parse().map_err(|error| Problem::invalid_field("/jti", format!("{error}")))?;
     let actor = origin.actor(proof.permit().claims().sub.clone());
     let seq = app.write(move |tx, env| revocation::by_jti(tx, env, &actor, &jti)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::auth::{checked_email, checked_password, checked_username};
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{List, ListQuery, Origin, SecretText, StrictJson};
 
@@ -102,7 +102,7 @@ pub(super) async fn disable(
 ) -> Result<Response, Problem> {
     let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
     let seq = app.write(move |tx, env| users::disable(tx, env, &actor, &id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) async fn enable(
@@ -114,7 +114,7 @@ pub(super) async fn enable(
 ) -> Result<Response, Problem> {
     let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
     let seq = app.write(move |tx, env| users::enable(tx, env, &actor, &id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ pub(super) async fn set_password(
         .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let hash = app.hashing.hash(password).await?;
     let seq = app.write(move |tx, env| users::change_password(tx, env, &actor, &id, hash, None)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) async fn end_sessions(
@@ -148,7 +148,7 @@ pub(super) async fn end_sessions(
 ) -> Result<Response, Problem> {
     let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
     let seq = app.write(move |tx, env| users::sign_out_everywhere(tx, env, &actor, &id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) fn user_id(text: &str) -> Result<UserId, Problem> {

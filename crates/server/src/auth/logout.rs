@@ -15,7 +15,7 @@ use propusk_verify::decision::Demand;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{OptionalJson, Origin, SecretText};
 use crate::guard::OwnVerifier;
@@ -48,7 +48,7 @@ pub(super) async fn handle(
         }
     };
     match seq.map_err(|error| Problem::from(error).into_response())? {
-        Some(seq) => Ok(([enforce(seq, wait).header()], StatusCode::NO_CONTENT).into_response()),
+        Some(seq) => Ok(([app.enforce(seq, wait).await.header()], StatusCode::NO_CONTENT).into_response()),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
     }
 }

@@ -30,10 +30,7 @@ pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {
         .route("/auth/logout", post(logout::handle).layer(verifier.public()))
         .route("/auth/me", get(me::handle).layer(verifier.elite()))
         .route("/auth/password", post(password::handle).layer(verifier.elite()))
-        .route(
-            "/auth/sessions",
-            get(sessions::list).delete(sessions::end_all).layer(verifier.elite()),
-        )
+        .route("/auth/sessions", get(sessions::list).delete(sessions::end_all).layer(verifier.elite()))
         .route("/auth/sessions/{id}", delete(sessions::end_one).layer(verifier.elite()))
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::checked_password;
 use crate::app::App;
-use crate::enforcement::{Enforcement, Wait, enforce};
+use crate::enforcement::{Enforcement, Wait};
 use crate::error::Problem;
 use crate::extract::{Origin, SecretText, StrictJson};
 use crate::guard::Person;
@@ -34,7 +34,7 @@ pub(super) async fn handle(
     StrictJson(body): StrictJson<Body>,
 ) -> Result<Response, Problem> {
     let seq = change(&app, person, &origin, body).await?;
-    let answer: Enforcement = enforce(seq, wait);
+    let answer: Enforcement = app.enforce(seq, wait).await;
     Ok(answer.into_response())
 }
 
@@ -43,9 +43,8 @@ async fn change(app: &App, person: Person, origin: &Origin, body: Body) -> Resul
         .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let id = person.id.clone();
     let user = app.read(move |tx, _| tx.user(&id)).await?;
-    let candidate = Candidate(user.and_then(|user| {
-        Some(Authenticated { user_id: user.id, password_hash: user.password_hash? })
-    }));
+    let candidate =
+        Candidate(user.and_then(|user| Some(Authenticated { user_id: user.id, password_hash: user.password_hash? })));
     let actor = origin.actor(person.id.to_string());
     if sign_in::check(app, candidate, &body.current_password, &actor, &origin.direct()).await?.is_none() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The current password is wrong"));

@@ -31,13 +31,11 @@ pub(super) async fn handle(
 ) -> Result<TokenAnswer, Problem> {
     let presented = PlainSecret::presented(body.refresh_token.expose());
     let target = Target { audience: body.audience, resource: None };
-    let presenter =
-        Presenter::AuthApi { client: sessions::auth_api(), default_audience: super::default_audience() };
+    let presenter = Presenter::AuthApi { client: sessions::auth_api(), default_audience: super::default_audience() };
     let settings = app.settings.clone();
     let actor = origin.anonymous();
-    let refreshed = app
-        .write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target))
-        .await?;
+    let refreshed =
+        app.write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target)).await?;
     match refreshed {
         Refreshed::Tokens(set) => Ok(TokenAnswer::sign(&app, *set).await?),
         Refreshed::FamilyEnded(_) => Err(invalid_refresh_token()),

@@ -8,8 +8,8 @@ use http::StatusCode;
 use propusk_core::password::Password;
 use propusk_core::settings::Settings;
 use propusk_core::store::User;
-use propusk_core::users::{self, NewUser, RegisterError};
 use propusk_core::username;
+use propusk_core::users::{self, NewUser, RegisterError};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -63,19 +63,13 @@ pub(crate) fn checked_username(text: &str) -> Result<String, FieldError> {
     username::stored_form(text).map_err(|error| field("/username", &error))
 }
 
-pub(crate) fn checked_password(
-    settings: &Settings,
-    text: &SecretText,
-    pointer: &str,
-) -> Result<Password, FieldError> {
+pub(crate) fn checked_password(settings: &Settings, text: &SecretText, pointer: &str) -> Result<Password, FieldError> {
     Password::to_set(text.expose(), settings).map_err(|error| field(pointer, &error))
 }
 
 pub(crate) fn checked_email(text: Option<&str>) -> Result<Option<String>, FieldError> {
     let Some(text) = text else { return Ok(None) };
-    users::normal_email(text)
-        .map(Some)
-        .ok_or_else(|| field("/email", &"is an address like name@example.org"))
+    users::normal_email(text).map(Some).ok_or_else(|| field("/email", &"is an address like name@example.org"))
 }
 
 fn field(pointer: &str, detail: &dyn std::fmt::Display) -> FieldError {

@@ -13,7 +13,7 @@ use propusk_core::users;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::error::Problem;
 use crate::extract::{List, ListQuery, Origin};
 use crate::guard::Person;
@@ -76,7 +76,8 @@ pub(super) async fn end_one(
         })
         .await
         .map_err(|error: propusk_core::store::StoreError| Problem::from(error))?;
-    seq.map(|seq| enforce(seq, wait).into_response()).ok_or_else(unknown)
+    let seq = seq.ok_or_else(unknown)?;
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) async fn end_all(
@@ -87,5 +88,5 @@ pub(super) async fn end_all(
 ) -> Result<Response, Problem> {
     let actor = origin.actor(person.id.to_string());
     let seq = app.write(move |tx, env| users::sign_out_everywhere(tx, env, &actor, &person.id)).await?;
-    Ok(enforce(seq, wait).into_response())
+    Ok(app.enforce(seq, wait).await.into_response())
 }

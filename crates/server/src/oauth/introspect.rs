@@ -34,9 +34,7 @@ async fn look_up(app: &App, client: Client, token: &str) -> Result<Option<Active
     if token.starts_with(REFRESH_TOKEN_PREFIX) {
         let presented = PlainSecret::presented(token);
         let issuer = app.settings.issuer.clone();
-        return app
-            .read(move |tx, env| introspection::refresh_token(tx, env, &issuer, &client, &presented))
-            .await;
+        return app.read(move |tx, env| introspection::refresh_token(tx, env, &issuer, &client, &presented)).await;
     }
     match app.verify_any(token) {
         Ok(token) => app.read(move |tx, _| introspection::access_token(tx, &client, &token)).await,

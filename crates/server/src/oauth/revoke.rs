@@ -13,7 +13,7 @@ use super::client_auth;
 use super::error::OAuthError;
 use super::form::Form;
 use crate::app::App;
-use crate::enforcement::{Wait, enforce};
+use crate::enforcement::Wait;
 use crate::extract::Origin;
 
 pub(super) async fn handle(
@@ -28,21 +28,17 @@ pub(super) async fn handle(
         Some(seq) => seq,
         None => app.read(|tx, _| Ok::<_, StoreError>(tx.log_state()?.head)).await?,
     };
-    Ok((StatusCode::OK, [enforce(seq, wait).header()]).into_response())
+    Ok((StatusCode::OK, [app.enforce(seq, wait).await.header()]).into_response())
 }
 
 async fn revoke(app: &App, origin: &Origin, client: Client, token: &str) -> Result<Option<u64>, StoreError> {
     let actor = origin.actor(client.id.to_string());
     if token.starts_with(REFRESH_TOKEN_PREFIX) {
         let presented = PlainSecret::presented(token);
-        return app
-            .write(move |tx, env| revocation::refresh_token(tx, env, &actor, &client.id, &presented))
-            .await;
+        return app.write(move |tx, env| revocation::refresh_token(tx, env, &actor, &client.id, &presented)).await;
     }
     match app.verify_any(token) {
-        Ok(token) => {
-            app.write(move |tx, env| revocation::own_access_token(tx, env, &actor, &client.id, &token)).await
-        }
+        Ok(token) => app.write(move |tx, env| revocation::own_access_token(tx, env, &actor, &client.id, &token)).await,
         Err(_) => Ok(None),
     }
 }

@@ -29,8 +29,7 @@ pub(super) async fn handle(
     form: Form,
 ) -> Result<TokenAnswer, OAuthError> {
     let client = client_auth::authenticate(&app, &headers, &form).await?;
-    let grant: GrantType =
-        form.need("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
+    let grant: GrantType = form.need("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     if form.get("scope").is_some() {
         return Err(OAuthError::invalid_scope());
     }
@@ -83,9 +82,8 @@ async fn for_refresh_token(
     let actor = origin.actor(client.id.to_string());
     let settings = app.settings.clone();
     let presenter = Presenter::Client(client);
-    let refreshed = app
-        .write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target))
-        .await?;
+    let refreshed =
+        app.write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target)).await?;
     match refreshed {
         Refreshed::Tokens(set) => Ok(*set),
         Refreshed::FamilyEnded(_) => Err(GrantError::InvalidGrant("a used refresh token").into()),

@@ -108,7 +108,8 @@ where
             request.extensions_mut().insert(Arc::new(Granted { permit, verifier: guard.verifier, demand }));
             let mut response = inner.call(request).await?.into_response();
             // The handler found that the caller is not to be let through after all.
-            if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+            if let Some(mut refusal) = response.extensions_mut().remove::<Refusal>() {
+                refusal.report.get_or_insert(report);
                 return Ok(refuse(&verifier, &refusal));
             }
             tell(&verifier, &mut response, &report);

@@ -77,7 +77,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
                 bad_request("The body could not be read.")
             }
         })?;
-        parse(&body).map(Self)
+        Self::from_slice(&body)
+    }
+}
+
+impl<T: DeserializeOwned> StrictJson<T> {
+    /// Reads a body that is there already.
+    ///
+    /// # Errors
+    /// Names the member that is wrong.
+    pub fn from_slice(body: &[u8]) -> Result<Self, ApiError> {
+        parse(body).map(Self)
     }
 }
 

@@ -59,6 +59,11 @@ impl Act {
 }
 
 impl AccessClaims {
+    /// Whether the subject is a person. The ids of people begin with `u_`, and those of no client do.
+    pub fn is_person(&self) -> bool {
+        self.sub.starts_with("u_")
+    }
+
     /// The actors, outermost (the current one) first.
     pub fn actors(&self) -> impl Iterator<Item = &str> {
         self.act.iter().flat_map(Act::actors)

@@ -1,30 +1,33 @@
-//! The gRPC service that verifiers call. Everything tonic is in this module.
+//! The gRPC service that verifiers call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use propusk_core::clients::{self, ClientAuthError};
+use propusk_core::id::ServiceId;
 use propusk_core::secret::PlainSecret;
 use propusk_core::store::Client;
 use propusk_verify::check::{CheckItem, CheckVerdict, OnlineCheck as _};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::proto::feed_server::{Feed, FeedServer};
+use super::proto::{self, CheckAnswer, CheckReply, CheckRequest, FollowRequest, Verdict, follow_request};
+use super::stream::{Connection, MOST_OUTGOING, Reply};
 use crate::app::App;
 use crate::checking::CommittedState;
-
-#[expect(missing_docs, clippy::pedantic, reason = "generated from the proto, which has the documentation")]
-mod proto {
-    tonic::include_proto!("propusk.feed.v1");
-}
-
-use proto::feed_server::{Feed, FeedServer};
-use proto::{CheckAnswer, CheckReply, CheckRequest, FollowReply, FollowRequest, Verdict};
 
 /// The most tokens in one call.
 const MAX_ITEMS: usize = 1024;
 /// The largest message that is read; a full batch of our tokens is below it.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// How long a new connection may take to say who it is.
+const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The service, to be put on a listener.
 pub(crate) fn service(app: Arc<App>) -> FeedServer<FeedService> {
@@ -37,7 +40,7 @@ pub(crate) struct FeedService {
 
 #[tonic::async_trait]
 impl Feed for FeedService {
-    type FollowStream = BoxStream<'static, Result<FollowReply, Status>>;
+    type FollowStream = BoxStream<'static, Reply>;
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckReply>, Status> {
         let client = self.authenticate(&request).await?;
@@ -55,13 +58,35 @@ impl Feed for FeedService {
         Ok(Response::new(CheckReply { as_of_seq: reply.as_of_seq, answers }))
     }
 
-    async fn follow(
-        &self,
-        request: Request<Streaming<FollowRequest>>,
-    ) -> Result<Response<Self::FollowStream>, Status> {
-        self.authenticate(&request).await?;
-        Err(Status::unimplemented("this authority serves no feed: ask by Check"))
+    async fn follow(&self, request: Request<Streaming<FollowRequest>>) -> Result<Response<Self::FollowStream>, Status> {
+        let client = self.authenticate(&request).await?;
+        let address = request.remote_addr().map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        let mut incoming = request.into_inner();
+        let first = tokio::time::timeout(SUBSCRIBE_LIMIT, incoming.message()).await;
+        let Ok(Ok(Some(FollowRequest { message: Some(follow_request::Message::Subscribe(subscribe)) }))) = first else {
+            return Err(Status::invalid_argument("the first message is Subscribe"));
+        };
+        let audiences = permitted(&client, &subscribe.audiences)?;
+        let (outgoing, replies) = mpsc::channel(MOST_OUTGOING);
+        let app = Arc::clone(&self.app);
+        let connection = Connection::subscribe(app, client.id.to_string(), address, &subscribe, audiences, outgoing)?;
+        tokio::spawn(connection.run(incoming));
+        Ok(Response::new(ReceiverStream::new(replies).boxed()))
     }
+}
+
+/// The audiences that a client may follow, each once.
+fn permitted(client: &Client, named: &[String]) -> Result<Vec<ServiceId>, Status> {
+    if named.is_empty() {
+        return Err(Status::invalid_argument("audiences is empty"));
+    }
+    if let Some(foreign) = named.iter().find(|aud| !may_ask_about(client, aud)) {
+        return Err(Status::permission_denied(format!("{} may not follow {foreign}", client.id)));
+    }
+    let mut audiences: Vec<ServiceId> = named.iter().filter_map(|aud| aud.parse().ok()).collect();
+    audiences.sort();
+    audiences.dedup();
+    Ok(audiences)
 }
 
 impl FeedService {
@@ -79,9 +104,9 @@ impl FeedService {
     }
 }
 
-/// A service about its own audience; any client about those it was registered for.
+/// A service about its own audience; a first-party client (the gateway) about those it was registered for.
 fn may_ask_about(client: &Client, aud: &str) -> bool {
-    client.id.as_str() == aud || client.audiences.iter().any(|own| own.as_str() == aud)
+    client.id.as_str() == aud || (client.first_party && client.audiences.iter().any(|own| own.as_str() == aud))
 }
 
 /// RFC 7617, ids and secrets as they are: both sides are ours.

@@ -1,0 +1,51 @@
+//! Asking for a password on the terminal, without showing it.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use crate::exit::{Exit, Failure};
+use crate::private;
+
+/// From a file, or from whoever sits at the terminal.
+pub(super) fn password(file: Option<&Path>, question: &str) -> Result<Zeroizing<String>, Failure> {
+    match file {
+        Some(file) => private::read(file).map_err(|error| Failure::new(Exit::Usage, error)),
+        None if io::stdin().is_terminal() => Ok(ask(question)?),
+        None => Err(Failure::usage("no terminal to ask for the password: give --password-file FILE")),
+    }
+}
+
+fn ask(question: &str) -> Result<Zeroizing<String>> {
+    let mut err = io::stderr();
+    write!(err, "{question}: ").and_then(|()| err.flush())?;
+    let silence = Silence::begin()?;
+    let mut line = Zeroizing::new(String::with_capacity(256));
+    let read = io::stdin().lock().read_line(&mut line);
+    drop(silence);
+    writeln!(err)?;
+    read.context("cannot read the password")?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// While it lives, the terminal does not show what is typed.
+struct Silence(Termios);
+
+impl Silence {
+    fn begin() -> Result<Self> {
+        let before = tcgetattr(io::stdin()).context("the terminal cannot be made silent")?;
+        let mut silent = before.clone();
+        silent.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &silent).context("the terminal cannot be made silent")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
+    }
+}

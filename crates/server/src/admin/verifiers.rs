@@ -1,0 +1,53 @@
+//! `GET /admin/v1/verifiers`: the verifiers that were heard of in the last minute.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use propusk_core::env::Timestamp;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::extract::List;
+
+#[derive(Serialize)]
+pub(super) struct VerifierView {
+    service: String,
+    instance: String,
+    version: String,
+    connected_at: Timestamp,
+    connected: bool,
+    applied_seq: u64,
+    head_seq: u64,
+    lag_ms: u64,
+    lease_left_ms: u64,
+    cache: CacheView,
+}
+
+#[derive(Serialize)]
+struct CacheView {
+    entries: u64,
+    hits: u64,
+    misses: u64,
+}
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Json<List<VerifierView>> {
+    let head_seq = app.feed.head();
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let views = app.feed.list().into_iter().map(|state| {
+        let [entries, hits, misses] = state.cache;
+        VerifierView {
+            service: state.follower.service,
+            instance: state.instance.to_string(),
+            version: state.follower.version,
+            connected_at: state.connected_at,
+            connected: state.is_connected,
+            applied_seq: state.acked,
+            head_seq,
+            lag_ms: millis(state.lag),
+            lease_left_ms: millis(state.lease_left),
+            cache: CacheView { entries, hits, misses },
+        }
+    });
+    Json(List { items: views.collect(), next_cursor: None })
+}
