@@ -154,6 +154,12 @@ pub fn twin(text: &str) -> Option<String> {
     Some(twin)
 }
 
+/// Unix seconds now.
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("after 1970").as_secs()
+}
+
 /// A claim set with one member changed; `Value::Null` takes it away.
 pub fn with(claims: &Value, member: &str, value: Value) -> Value {
     let mut changed = claims.clone();

@@ -186,6 +186,28 @@ impl Answer {
         self
     }
 
+    /// The report of a change that every verifier has applied, or can no longer decide without.
+    #[track_caller]
+    pub fn expect_enforced(self) -> Self {
+        let answer = self.expect(200);
+        let json = answer.json();
+        assert_eq!(json["outcome"], "enforced", "\n{answer}");
+        assert!(json["seq"].is_u64() && json["took_ms"].is_u64() && json["laggards"].is_array(), "\n{answer}");
+        answer
+    }
+
+    /// The same in the header of an answer that has no body for it.
+    #[track_caller]
+    pub fn expect_enforced_header(self) -> Self {
+        let told = self.header("propusk-enforcement").to_owned();
+        let parts: Vec<&str> = told.split(';').collect();
+        assert_eq!(parts.len(), 3, "{told:?}\n{self}");
+        assert_eq!(parts[0], "outcome=enforced", "\n{self}");
+        let number = |part: &str, name: &str| part.strip_prefix(name).is_some_and(|rest| rest.parse::<u64>().is_ok());
+        assert!(number(parts[1], "seq=") && number(parts[2], "took-ms="), "\n{self}");
+        self
+    }
+
     /// A verifier's refusal, in all of its four places.
     #[track_caller]
     pub fn expect_refusal(self, refusal: Refusal) -> Self {

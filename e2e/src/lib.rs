@@ -1,7 +1,8 @@
 //! Boots real processes on free ports and behaves like users, clients and attackers.
 //!
-//! This library is the harness; the tests are in `tests/`, a file for each area. They see the product only from outside:
-//! a child process, its sockets, its standard output and its log. Nothing of ours is linked in.
+//! This library is the harness; the tests are in `tests/e2e/`, a module for each area, all in one binary. They see the
+//! product only from outside: a child process, its sockets, its standard output, its files and its log. Nothing of ours
+//! is linked in.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -10,9 +11,13 @@
 //! | [`people`] | registering, signing in, refreshing, OAuth calls, the administrator |
 //! | [`browser`] | a session at the gateway, its cookie carried by hand |
 //! | [`forge`] | tokens as an attacker would make them |
-//! | [`stand_in`] | small servers that take the place of the authority or of the attacker |
+//! | [`leak`] | the authority's private keys, for whoever has its files and its key-encryption key |
+//! | [`stand_in`] | small servers that take the place of a part or are the attacker's own |
+//! | [`proxy`] | a connection that is cut, delayed and repeated on its way |
+//! | [`raw`] | bytes on a socket, for requests that no HTTP library would send |
 //!
-//! A test is an ordinary `#[test]` around [`run`]: all of them share one runtime, so that connections outlive a test.
+//! A test is an ordinary `#[test]` around [`run`]: all of them share one runtime, so that connections outlive a test. One
+//! that measures time or memory goes around [`alone`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,22 +29,35 @@
 pub mod browser;
 pub mod forge;
 pub mod http;
+pub mod leak;
 pub mod people;
 pub mod process;
+pub mod proxy;
+pub mod raw;
 pub mod stand_in;
 pub mod system;
 
 use std::future::Future;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
-/// Runs a test's body on the one runtime of the process.
+/// Shared by the tests that run beside each other, taken whole by one that must have the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Runs a test's body on the one runtime of the process, beside other tests.
 pub fn run<T>(body: impl Future<Output = T>) -> T {
+    let _beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    RUNTIME.block_on(body)
+}
+
+/// Runs the body of a test that measures, while no other test of this process runs.
+pub fn alone<T>(body: impl Future<Output = T>) -> T {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     RUNTIME.block_on(body)
 }
 

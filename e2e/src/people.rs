@@ -142,21 +142,59 @@ impl System {
         self.oauth("/oauth/introspect", client, &[("token", token)]).send().await.expect(200).json()
     }
 
-    /// A call of the administrator, with a fresh token.
+    /// A call of the administrator.
     pub async fn admin(&self, method: &str, path: &str) -> Answer {
-        let token = self.admin_token().await;
-        self.http.request(method, &self.authority(&format!("/admin/v1{path}"))).bearer(&token).send().await
+        self.admin_request(method, path).await.send().await
+    }
+
+    /// A call of the administrator with a JSON body.
+    pub async fn admin_json(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.admin_request(method, path).await.json(body).send().await
+    }
+
+    /// A call of the administrator, not yet sent, with a fresh token.
+    pub async fn admin_request(&self, method: &str, path: &str) -> Request {
+        let token = self.admin_token("propusk").await;
+        self.http.request(method, &self.authority(&format!("/admin/v1{path}"))).bearer(&token)
     }
 
     /// An access token of the administrator.
-    pub async fn admin_token(&self) -> String {
+    pub async fn admin_token(&self, audience: &str) -> String {
         let password = self.ready.admin.password.clone().expect("first start");
-        Tokens::of(self.try_login(&self.ready.admin.username, &password, None).await).access
+        Tokens::of(self.try_login(&self.ready.admin.username, &password, Some(audience)).await).access
     }
 
     /// Gives or takes a role; goes on when it is enforced.
     pub async fn role(&self, method: &str, user_id: &str, service: &str, role: &str) {
-        let answer = self.admin(method, &format!("/users/{user_id}/roles/{service}/{role}")).await.expect(200);
-        assert_eq!(answer.field("outcome"), "enforced", "\n{answer}");
+        self.admin(method, &format!("/users/{user_id}/roles/{service}/{role}")).await.expect_enforced();
+    }
+
+    /// A new account with one role.
+    pub async fn register_with_role(&self, name: &str, service: &str, role: &str) -> Person {
+        let person = self.register(name).await;
+        self.role("PUT", &person.id, service, role).await;
+        person
+    }
+
+    /// Asks the ordinary endpoint of a service who the caller is.
+    pub async fn ordinary(&self, service: &str, token: &str) -> Answer {
+        self.http.get(&self.service(service, &format!("/{service}/-/whoami"))).bearer(token).send().await
+    }
+
+    /// Asks the elite endpoint of a service who the caller is.
+    pub async fn elite(&self, service: &str, token: &str) -> Answer {
+        self.http.get(&self.service(service, &format!("/{service}/-/whoami/elite"))).bearer(token).send().await
+    }
+
+    /// What is audited about a subject under this action.
+    pub async fn audited(&self, subject: &str, action: &str) -> Vec<Value> {
+        let answer = self.admin("GET", &format!("/audit?subject={subject}&action={action}")).await.expect(200);
+        answer.json()["items"].as_array().expect("items").clone()
+    }
+
+    /// The sessions of a person.
+    pub async fn sessions(&self, user_id: &str) -> Vec<Value> {
+        let answer = self.admin("GET", &format!("/sessions?user_id={user_id}")).await.expect(200);
+        answer.json()["items"].as_array().expect("items").clone()
     }
 }

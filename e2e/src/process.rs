@@ -104,6 +104,8 @@ pub struct Process {
     child: Child,
     /// What it writes to standard error.
     pub log: Log,
+    /// What it writes to standard output after the first line.
+    pub rest: Log,
     stdout: Option<BufReader<std::process::ChildStdout>>,
     guardian: Guardian,
 }
@@ -116,7 +118,7 @@ impl Process {
         log.follow(child.stderr.take().expect("piped"));
         let stdout = child.stdout.take().map(BufReader::new);
         let guardian = Guardian::of(&[child.id()]);
-        Self { child, log: log.clone(), stdout, guardian }
+        Self { child, log: log.clone(), rest: Log::default(), stdout, guardian }
     }
 
     /// Its process id.
@@ -124,16 +126,16 @@ impl Process {
         self.child.id()
     }
 
-    /// The first line of standard output; whatever follows goes to the log. `None` if it ended without one.
+    /// The first line of standard output; whatever follows goes to [`Process::rest`]. `None` if it ended without one.
     pub fn first_line(&mut self, limit: Duration) -> Option<String> {
         let mut stdout = self.stdout.take().expect("standard output is read once");
         let (send, receive) = std::sync::mpsc::channel();
-        let log = self.log.clone();
+        let rest = self.rest.clone();
         std::thread::spawn(move || {
             let mut line = String::new();
             let read = stdout.read_line(&mut line);
             drop(send.send(read.is_ok_and(|length| length > 0).then_some(line)));
-            log.follow(stdout);
+            rest.follow(stdout);
         });
         match receive.recv_timeout(limit) {
             Ok(line) => line,
@@ -185,7 +187,7 @@ pub fn send(pid: u32, signal: Signal) {
 }
 
 /// A shell that waits for the test process to end, however it ends, and then ends what the test had started. Values in
-/// statics are never dropped, so this is also how a system shared by a file of tests ends.
+/// statics are never dropped, so this is also how a system shared by several tests ends.
 pub struct Guardian {
     shell: Child,
 }
@@ -196,6 +198,7 @@ impl Guardian {
         const SCRIPT: &str = r#"
             read -r word && exit 0
             kill -TERM "$@" 2>/dev/null
+            kill -CONT "$@" 2>/dev/null
             turns=0
             while kill -0 "$1" 2>/dev/null && [ "$turns" -lt 60 ]; do sleep 0.1; turns=$((turns + 1)); done
             kill -KILL "$@" 2>/dev/null"#;
@@ -217,6 +220,22 @@ impl Guardian {
         }
         drop(self.shell.wait());
     }
+}
+
+/// Whether a process has ended; one that its parent has not yet asked about counts as ended.
+pub fn is_gone(pid: u32) -> bool {
+    matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// Whether a process is stopped by a signal.
+pub fn is_stopped(pid: u32) -> bool {
+    state(pid) == Some('T')
+}
+
+/// The state letter of `/proc/PID/stat`.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 /// A number of `/proc/PID/status`, in KiB: `VmRSS`, `VmHWM`.

@@ -1,4 +1,4 @@
-//! Small HTTP servers that take the place of the authority, or are the attacker's own.
+//! Small HTTP servers that take the place of a part, or are the attacker's own.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Default)]
 struct State {
     pages: HashMap<String, (String, Vec<u8>)>,
-    hits: HashMap<String, usize>,
+    heads: Vec<String>,
 }
 
-/// Answers GET with fixed pages, 404 elsewhere, and counts what was asked for. Ends when dropped.
+/// Answers with fixed pages, 404 elsewhere, and keeps what was asked for. Ends when dropped.
 pub struct StandIn {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -51,14 +51,9 @@ impl StandIn {
         self.state.lock().expect("state").pages.insert(path.to_owned(), page);
     }
 
-    /// How often a path was asked for.
-    pub fn hits(&self, path: &str) -> usize {
-        self.state.lock().expect("state").hits.get(path).copied().unwrap_or_default()
-    }
-
-    /// How often anything was asked for.
-    pub fn all_hits(&self) -> usize {
-        self.state.lock().expect("state").hits.values().sum()
+    /// The heads of all requests so far, request line first.
+    pub fn heads(&self) -> Vec<String> {
+        self.state.lock().expect("state").heads.clone()
     }
 }
 
@@ -80,7 +75,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
     let answer = {
         let mut state = state.lock().expect("state");
-        *state.hits.entry(path.clone()).or_default() += 1;
+        state.heads.push(text);
         match state.pages.get(&path) {
             Some((content_type, body)) => answer("200 OK", content_type, body),
             None => answer("404 Not Found", "text/plain", b"nothing here"),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::http::Http;
-use crate::process::{Guardian, Log, Process, propusk, send};
+use crate::process::{Guardian, Log, Process, is_gone, is_stopped, propusk, send};
 
 /// How long a start may take in a dev build on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(60);
@@ -92,7 +92,7 @@ fn without_settings(mut command: Command) -> Command {
     command
 }
 
-/// The ready line (CONTRACT 1 of the product: one JSON document on standard output).
+/// The ready line: one JSON document on standard output.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
     /// The claim `iss`.
@@ -144,6 +144,23 @@ pub struct Part {
     pub pid: u32,
     /// What starts it again.
     pub argv: Vec<String>,
+}
+
+/// A part that is stopped. Dropped, it goes on.
+#[must_use = "it goes on when this is dropped"]
+pub struct Frozen {
+    pid: u32,
+}
+
+impl Frozen {
+    /// SIGCONT.
+    pub fn wake(self) {}
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        send(self.pid, Signal::SIGCONT);
+    }
 }
 
 /// A running system. Dropped, it is ended.
@@ -243,11 +260,25 @@ impl System {
 
     /// Starts a part again by the command line of the ready line. Does not wait for it to be ready.
     pub fn restart(&self, part: &str) {
-        let argv = &self.part(part).argv;
+        self.restart_with(part, str::to_owned);
+    }
+
+    /// The same with another command line: each of its words passes through `edit`.
+    pub fn restart_with(&self, part: &str, edit: impl Fn(&str) -> String) {
+        let argv: Vec<String> = self.part(part).argv.iter().map(|word| edit(word)).collect();
         let mut command = without_settings(Command::new(&argv[0]));
         command.args(&argv[1..]);
         let process = Process::start(&mut command, &self.log);
         self.restarted.lock().expect("restarted").push((part.to_owned(), process));
+    }
+
+    /// SIGSTOP to one part of a split system, until the answer is dropped.
+    pub fn freeze(&self, part: &str) -> Frozen {
+        let pid = self.pid(part);
+        assert_ne!(pid, self.main_pid(), "only a split system has parts to freeze");
+        send(pid, Signal::SIGSTOP);
+        crate::eventually("the part is stopped", Duration::from_secs(10), || is_stopped(pid).then_some(()));
+        Frozen { pid }
     }
 
     /// Waits until a part says that it is ready.
@@ -264,14 +295,19 @@ impl System {
         .await;
     }
 
-    /// SIGTERM to `up`; its exit status, which must come within `limit`.
-    pub fn stop(&self, limit: Duration) -> std::process::ExitStatus {
+    /// SIGTERM or SIGINT to `up`; its exit status, which must come within `limit`.
+    pub fn stop(&self, signal: Signal, limit: Duration) -> std::process::ExitStatus {
         let mut main = self.main.lock().expect("main");
-        main.signal(Signal::SIGTERM);
+        main.signal(signal);
         let Some(status) = main.wait(limit) else {
-            panic!("still running {limit:?} after SIGTERM; the log:\n{}", self.log.text())
+            panic!("still running {limit:?} after {signal}; the log:\n{}", self.log.text())
         };
         status
+    }
+
+    /// What it wrote to standard output after the ready line.
+    pub fn stdout_rest(&self) -> String {
+        self.main.lock().expect("main").rest.text()
     }
 
     /// Kills `up` and all its parts at once, as a power cut would.
@@ -304,7 +340,9 @@ impl Drop for System {
     fn drop(&mut self) {
         self.restarted.lock().expect("restarted").clear();
         let mut main = self.main.lock().expect("main");
-        main.signal(Signal::SIGTERM);
+        if main.wait(Duration::ZERO).is_none() {
+            main.signal(Signal::SIGTERM);
+        }
         if main.wait(Duration::from_secs(6)).is_none() {
             main.signal(Signal::SIGKILL);
         }
@@ -314,13 +352,5 @@ impl Drop for System {
             }
         }
         self.children.lock().expect("children").dismiss();
-    }
-}
-
-/// Whether a process has ended; one that its parent has not yet asked about counts as ended.
-fn is_gone(pid: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Err(_) => true,
-        Ok(stat) => stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z') || rest.starts_with('X')),
     }
 }

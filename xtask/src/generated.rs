@@ -1,15 +1,20 @@
 //! Files that the product writes about itself and that are checked in: they must be what it would write now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::steps::{locked_cargo, output, root};
 
-pub(crate) fn check() -> Result<()> {
+/// What writes the example file.
+const WRITE: [&str; 2] = ["config", "example"];
+
+/// Compares with what the product, built already, would write.
+pub(crate) fn check(product: &Path) -> Result<()> {
     let path = example_path();
     let checked_in = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let wanted = example()?;
+    let wanted = output(Command::new(product).args(WRITE))?;
     match first_difference(&checked_in, &wanted) {
         None => Ok(()),
         Some(line) => {
@@ -20,11 +25,8 @@ pub(crate) fn check() -> Result<()> {
 
 pub(crate) fn write_example() -> Result<()> {
     let path = example_path();
-    std::fs::write(&path, example()?).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn example() -> Result<String> {
-    output(&mut locked_cargo("run", &["--quiet", "-p", "propusk", "--", "config", "example"]))
+    let example = output(locked_cargo("run", &["--quiet", "-p", "propusk", "--"]).args(WRITE))?;
+    std::fs::write(&path, example).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn example_path() -> PathBuf {

@@ -5,6 +5,7 @@
 
 mod generated;
 mod house;
+mod hygiene;
 mod steps;
 mod suite;
 mod tools;
@@ -16,7 +17,8 @@ const USAGE: &str = "\
 cargo xtask <task>
 
   test      every check and test: what CI runs (about 20 minutes cold on two cores, about 5 warm)
-  check     the cheap half of it: formatting, arrows between crates, budgets and bans of dependencies, lints
+  check     the cheap half of it: formatting, arrows between crates, budgets and bans of dependencies, hygiene, lints
+  e2e       the end-to-end tests alone; words after it choose those whose names contain one
   model     the full run of the models of the feed (longer than the bounded run inside `test`)
   example   write propusk.example.toml anew from the registry of configuration keys
 ";
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => suite::test(),
         ["check"] => suite::check(),
+        ["e2e", filters @ ..] => suite::e2e(filters),
         ["model", rest @ ..] => suite::model(rest),
         ["example"] => generated::write_example(),
         [] | ["help" | "--help" | "-h"] => {

@@ -4,7 +4,7 @@
 use base64ct::{Base64, Encoding};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
-use propusk_verify::Verdict;
+use propusk_verify::Reason;
 use zeroize::Zeroizing;
 
 use crate::problem::Problem;
@@ -33,7 +33,10 @@ pub(crate) struct Basic {
 const MAX_BASIC: usize = 2048;
 
 /// The one credential, `None` without any.
-pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Problem> {
+///
+/// # Errors
+/// Two credentials, a malformed header, or another scheme than Bearer and Basic.
+pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Reason> {
     let cookie = session_cookie(headers)?;
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
@@ -41,22 +44,35 @@ pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Prob
         (None, None, _) => Ok(None),
         (Some(cookie), None, _) => Ok(Some(Credential::Cookie(cookie))),
         (None, Some(value), None) => authorization(value.as_bytes()).map(Some),
-        (Some(_), Some(_), _) | (_, _, Some(_)) => Err(malformed("more than one credential")),
+        (Some(_), Some(_), _) | (_, _, Some(_)) => Err(Reason::TwoCredentials),
     }
 }
 
 /// The session cookie's value; a second cookie of that name is a second credential.
-pub(crate) fn session_cookie(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn session_cookie(headers: &HeaderMap) -> Result<Option<String>, Reason> {
     let mut found = None;
     for (name, value) in headers.get_all(COOKIE).iter().flat_map(|line| crumbs(line.as_bytes())) {
         if name == COOKIE_NAME.as_bytes() {
             let value = String::from_utf8_lossy(value).into_owned();
             if found.replace(value).is_some() {
-                return Err(malformed("more than one session cookie"));
+                return Err(Reason::TwoCredentials);
             }
         }
     }
     Ok(found)
+}
+
+/// What a client is told of a credential that cannot be used, or of none.
+pub(crate) fn refuse(reason: Reason, realm: &str) -> Problem {
+    tracing::info!(reason = reason.code(), "no credential that can be used");
+    let verdict = reason.verdict();
+    let problem = match reason {
+        Reason::TwoCredentials => Problem::detail(verdict, "more than one credential"),
+        Reason::MalformedHeader => Problem::detail(verdict, "the Authorization header is malformed"),
+        Reason::OtherScheme => Problem::detail(verdict, "the Authorization scheme must be Bearer or Basic"),
+        _ => verdict.into(),
+    };
+    problem.realm(realm)
 }
 
 /// Names and values of one `Cookie` line.
@@ -69,26 +85,20 @@ pub(crate) fn crumbs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn malformed(detail: &str) -> Problem {
-    Problem::detail(Verdict::BadRequest, detail)
-}
-
-fn authorization(value: &[u8]) -> Result<Credential, Problem> {
-    let malformed = || malformed("the Authorization header is malformed");
-    let text = std::str::from_utf8(value).map_err(|_| malformed())?;
-    let (scheme, rest) = text.split_once(' ').ok_or_else(malformed)?;
-    let rest = rest.trim_matches(' ');
+fn authorization(value: &[u8]) -> Result<Credential, Reason> {
+    let text = std::str::from_utf8(value).map_err(|_| Reason::MalformedHeader)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (is_bearer, is_basic) = (scheme.eq_ignore_ascii_case("bearer"), scheme.eq_ignore_ascii_case("basic"));
+    if !is_bearer && !is_basic {
+        return Err(Reason::OtherScheme);
+    }
     if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') {
-        return Err(malformed());
+        return Err(Reason::MalformedHeader);
     }
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(Credential::Bearer(Secret::from(rest.to_owned())))
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        basic(rest).ok_or_else(malformed).map(Credential::Basic)
-    } else {
-        let detail = "the Authorization scheme must be Bearer or Basic";
-        Err(Problem::detail(Verdict::None, detail).offer_basic())
+    if is_bearer {
+        return Ok(Credential::Bearer(Secret::from(rest.to_owned())));
     }
+    basic(rest).map(Credential::Basic).ok_or(Reason::MalformedHeader)
 }
 
 fn basic(text: &str) -> Option<Basic> {
@@ -108,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn of(lines: &[(&'static str, &str)]) -> Result<Option<Credential>, Problem> {
+    fn of(lines: &[(&'static str, &str)]) -> Result<Option<Credential>, Reason> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_str(value).unwrap());

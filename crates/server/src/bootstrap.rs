@@ -86,7 +86,7 @@ fn authority_id() -> ServiceId {
 pub(crate) async fn ensure_service(app: &Arc<App>, id: &str, alg: SigningAlg) -> Result<(), BootstrapError> {
     let id: ServiceId = parse(id)?;
     let known = id.clone();
-    if app.read(move |tx, _| Ok::<_, StoreError>(keys::has_active_key(tx, &known)?)).await? {
+    if app.read(move |tx, _| keys::has_active_key(tx, &known)).await? {
         return Ok(());
     }
     let service = Service { id, alg, resource_uri: None, access_ttl_s: None, created_at: env().now };

@@ -157,7 +157,7 @@ registry! {
         /// Slows down failing sign-ins. Only failures count.
         throttle_enabled: bool = "throttle.enabled", "true";
         /// The longest that somebody has to wait between two attempts.
-        throttle_max_delay: Duration = "throttle.max_delay", "60s";
+        throttle_max_delay: Duration = "throttle.max_delay", "1m";
         /// argon2id (RFC 9106): memory in KiB. A password is hashed anew at its next sign-in when these change.
         argon2_m_kib: u32 = "argon2.m_kib", "19456";
         /// Passes.
@@ -169,9 +169,9 @@ registry! {
     }
     "Signing keys." {
         /// `max-age` of key sets and PEM files; a new key signs only after it has passed.
-        keys_jwks_max_age: Duration = "keys.jwks_max_age", "60s";
+        keys_jwks_max_age: Duration = "keys.jwks_max_age", "1m";
         /// How long after a start no staged key becomes active, so that every verifier has been heard of.
-        keys_settle: Duration = "keys.settle", "60s";
+        keys_settle: Duration = "keys.settle", "1m";
         /// Serve the access-token keys of all audiences at /.well-known/jwks.json. This gives up their isolation: a
         /// verifier that takes its keys from there takes any audience's.
         keys_publish_all: bool = "keys.publish_all", "false";

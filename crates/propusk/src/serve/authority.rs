@@ -37,6 +37,8 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
         hash_queue: usize::try_from(config.argon2_queue).unwrap_or(usize::MAX),
         jwks_max_age: config.keys_jwks_max_age,
         publish_all_keys: config.keys_publish_all,
+        lease: config.feed_lease,
+        revoke_wait_limit: config.revoke_wait_limit,
         debug_decision_headers: config.debug_decision_headers,
         ops_anywhere: config.listen_ops == OpsAccess::Anywhere,
         bootstrap_admin_secret: None,

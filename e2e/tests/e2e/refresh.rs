@@ -1,11 +1,4 @@
 //! Rotation of refresh tokens: honest replays yield the same successor, any other replay ends the session.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -19,20 +12,11 @@ use e2e::system::{Options, System};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-static SYSTEM: LazyLock<System> = LazyLock::new(|| System::start(&Options::new()));
+use crate::shared::PLAIN;
+
 /// Where the grace window is short enough to wait for its end.
 static SHORT: LazyLock<System> = LazyLock::new(|| System::start(&Options::new().set("refresh.grace", "1s")));
 const PAST_GRACE: Duration = Duration::from_millis(1_300);
-
-async fn sessions(system: &System, user_id: &str) -> Vec<Value> {
-    let answer = system.admin("GET", &format!("/sessions?user_id={user_id}")).await.expect(200);
-    answer.json()["items"].as_array().expect("items").clone()
-}
-
-async fn audited(system: &System, user_id: &str, action: &str) -> usize {
-    let answer = system.admin("GET", &format!("/audit?subject={user_id}&action={action}")).await.expect(200);
-    answer.json()["items"].as_array().expect("items").len()
-}
 
 /// No refresh, and nothing elite, in the name of this session any more.
 async fn assert_ended(system: &System, tokens: &Tokens) {
@@ -44,7 +28,7 @@ async fn assert_ended(system: &System, tokens: &Tokens) {
 #[test]
 fn fifty_parallel_refreshes_are_one_rotation() {
     run(async {
-        let system = &*SYSTEM;
+        let system = &*PLAIN;
         let person = system.register("fifty").await;
         let tokens = system.login(&person, "cars").await;
         let answers = join_all((0..50).map(|_| system.refresh(&tokens.refresh, Some("cars")))).await;
@@ -53,8 +37,8 @@ fn fifty_parallel_refreshes_are_one_rotation() {
         assert_eq!(successors.len(), 1, "one successor");
         let sids: BTreeSet<String> = answers.iter().map(Tokens::sid).collect();
         assert_eq!(sids, BTreeSet::from([tokens.sid()]), "one family");
-        assert_eq!(sessions(system, &person.id).await.len(), 1, "one session");
-        assert_eq!(audited(system, &person.id, "refresh_reuse").await, 0);
+        assert_eq!(system.sessions(&person.id).await.len(), 1, "one session");
+        assert!(system.audited(&person.id, "refresh_reuse").await.is_empty());
         // Every access token that came of it is good, and the one successor goes on.
         let elite = system.service("cars", "/cars/-/whoami/elite");
         for answer in &answers {
@@ -68,7 +52,7 @@ fn fifty_parallel_refreshes_are_one_rotation() {
 #[test]
 fn parallel_chains_of_refreshes_never_fork() {
     run(async {
-        let system = &*SYSTEM;
+        let system = &*PLAIN;
         let person = system.register("chain").await;
         let mut current = system.login(&person, "propusk").await.refresh;
         for _ in 0..10 {
@@ -77,14 +61,14 @@ fn parallel_chains_of_refreshes_never_fork() {
             assert_eq!(next.len(), 1);
             current = next.into_iter().next().unwrap();
         }
-        assert_eq!(sessions(system, &person.id).await.len(), 1);
+        assert_eq!(system.sessions(&person.id).await.len(), 1);
     });
 }
 
 #[test]
 fn a_lost_answer_costs_nothing() {
     run(async {
-        let system = &*SYSTEM;
+        let system = &*PLAIN;
         let person = system.register("lost").await;
         let tokens = system.login(&person, "propusk").await;
         let first = Tokens::of(system.refresh(&tokens.refresh, Some("cars")).await);
@@ -110,7 +94,7 @@ fn a_replay_after_the_grace_window_ends_the_family() {
         for tokens in [&third, &second, &stolen] {
             assert_ended(system, tokens).await;
         }
-        assert!(audited(system, &person.id, "refresh_reuse").await >= 1, "in the audit log");
+        assert!(!system.audited(&person.id, "refresh_reuse").await.is_empty(), "in the audit log");
         // It is the family that ended, not the person.
         system.refresh(&untouched.refresh, None).await.expect(200);
         system.login(&person, "cars").await;
@@ -166,7 +150,7 @@ fn a_client_that_authenticates_may_replay_while_the_successor_was_never_used() {
 #[test]
 fn somebody_else_s_refresh_token_is_refused_and_does_not_end_the_session() {
     run(async {
-        let system = &*SYSTEM;
+        let system = &*PLAIN;
         let person = system.register("foreign").await;
         let tokens = system.login(&person, "propusk").await;
         for client in ["demo-first-party", "gateway"] {
@@ -193,7 +177,7 @@ fn somebody_else_s_refresh_token_is_refused_and_does_not_end_the_session() {
 #[test]
 fn a_refused_request_uses_nothing_up() {
     run(async {
-        let system = &*SYSTEM;
+        let system = &*PLAIN;
         let person = system.register("careful").await;
         let tokens = system.login(&person, "propusk").await;
         system.refresh(&tokens.refresh, Some("no-such-service")).await.expect_problem(400, "invalid-target");
@@ -214,7 +198,7 @@ fn a_session_that_nobody_refreshes_ends() {
         let kept = Tokens::of(system.refresh(&tokens.refresh, None).await);
         e2e::time_passes(Duration::from_millis(2_300)).await;
         system.refresh(&kept.refresh, None).await.expect_problem(401, "invalid-refresh-token");
-        let listed: Vec<Value> = sessions(&system, &person.id).await;
+        let listed: Vec<Value> = system.sessions(&person.id).await;
         assert!(listed.is_empty(), "an ended session is not listed: {listed:?}");
     });
 }
