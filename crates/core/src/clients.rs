@@ -59,7 +59,7 @@ pub enum ClientChangeError {
 pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> Result<u64, ClientChangeError> {
     let mut client = tx.client(id)?.ok_or(ClientChangeError::Unknown)?;
     if client.disabled {
-        return Ok(tx.log_state()?.head);
+        return Ok(log::nothing_changed(tx)?);
     }
     if roles::is_last_admin(tx, &Holder::Client(id.clone()))? {
         return Err(ClientChangeError::LastAdmin);
@@ -83,5 +83,5 @@ pub fn enable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> Re
         let entry = AuditEntry { subject: id.to_string(), ..actor.entry("client_enabled", "ok") };
         tx.append_audit(&entry, env.now)?;
     }
-    Ok(tx.log_state()?.head)
+    Ok(log::nothing_changed(tx)?)
 }

@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use propusk_verify::check::{CheckItem, CheckVerdict};
+use propusk_verify::mutant;
 
 use crate::env::{Env, Timestamp};
 use crate::id::{Jti, Kid, ServiceId, SessionId, Subject, UserId};
 use crate::roles;
 use crate::settings::MAX_ACCESS_TTL;
-use crate::store::{Holder, StoreError, Tx};
+use crate::store::{Holder, LogState, StoreError, Tx};
 
 /// An event, as operations append it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,25 @@ impl Change {
 /// When the store fails.
 pub fn append(tx: &mut dyn Tx, env: Env<'_>, change: &Change) -> Result<u64, StoreError> {
     tx.append_event(change.kind(), change.key(), "", env.now)
+}
+
+/// The position to wait for when a call finds that there is nothing to change: the head, for the change that was made
+/// before may be enforced no more than that one is.
+///
+/// # Errors
+/// When the store fails.
+pub fn nothing_changed(tx: &dyn Tx) -> Result<u64, StoreError> {
+    if mutant!(RepeatAnsweredAtOnce) {
+        return Ok(0);
+    }
+    Ok(tx.log_state()?.head)
+}
+
+/// Until when an event that is appended to this log has to be remembered, in Unix seconds: no token that it can hit
+/// lives longer, for none that was minted before lives beyond the ceiling. What a clock says at `at` is no bound: the
+/// token may have been minted by one that was ahead.
+pub fn until(log: &LogState, at: Timestamp) -> u64 {
+    if mutant!(UntilFromClock) { at.plus(MAX_ACCESS_TTL).unix_seconds() } else { log.exp_ceiling }
 }
 
 /// How far ahead of now the ceiling is kept: a clock that runs away by an hour still mints tokens.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use propusk_verify::mutant;
 use propusk_verify::token::Act;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::env::Env;
 use crate::id::{ClientId, Jti, RoleName, ServiceId, SessionId, Subject};
 use crate::roles;
 use crate::settings::{MAX_ACCESS_TTL, Settings};
-use crate::store::{Holder, SealedKey, Service, StoreError, Tx};
+use crate::store::{Holder, LogState, SealedKey, Service, StoreError, Tx};
 
 /// What a token is wanted for.
 #[derive(Debug, Clone)]
@@ -92,9 +93,8 @@ pub fn prepare(
     let log = tx.log_state()?;
     let held = roles::effective(tx, &Holder::from(request.subject.clone()), audience)?;
     let now = env.now.unix_seconds();
-    let exp = (now + access_ttl(settings, &request.audience).as_secs())
-        .min(log.exp_ceiling)
-        .min(request.not_after.unwrap_or(u64::MAX));
+    let wanted = (now + access_ttl(settings, &request.audience).as_secs()).min(request.not_after.unwrap_or(u64::MAX));
+    let Bounds { epoch, exp } = bounds(&log, wanted);
     let jti = Jti::generate(env.random);
     let claims = Claims {
         iss: &settings.issuer,
@@ -104,12 +104,27 @@ pub fn prepare(
         iat: now,
         exp,
         jti: &jti,
-        epoch: log.head,
+        epoch,
         roles: &held.roles,
         sid: request.sid.as_ref(),
         act: request.act.as_ref(),
     };
     Ok(UnsignedToken { claims_json: serde_json::to_vec(&claims)?, key, jti, expires_in: exp.saturating_sub(now) })
+}
+
+/// What the log allows a token to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    epoch: u64,
+    exp: u64,
+}
+
+/// `log` is of the snapshot that the rest of the token is read from: what is committed later is beyond its `epoch`. Its
+/// ceiling is no higher than the one at the commit of any event that can hit the token, so the event is remembered for
+/// as long as the token lives.
+fn bounds(log: &LogState, wanted_exp: u64) -> Bounds {
+    let exp = if mutant!(UntilFromClock) { wanted_exp } else { wanted_exp.min(log.exp_ceiling) };
+    Bounds { epoch: log.head, exp }
 }
 
 fn access_ttl(settings: &Settings, service: &Service) -> Duration {

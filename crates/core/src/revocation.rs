@@ -55,7 +55,7 @@ pub fn own_access_token(
 pub fn by_jti(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, jti: &Jti) -> Result<u64, StoreError> {
     let change = Change::TokenRevoked(jti.clone());
     if tx.last_event(change.kind(), change.key())?.is_some() {
-        return Ok(tx.log_state()?.head);
+        return log::nothing_changed(tx);
     }
     let entry = AuditEntry { jti: Some(jti.to_string()), ..actor.entry("token_revoked", "ok") };
     tx.append_audit(&entry, env.now)?;

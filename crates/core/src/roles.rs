@@ -94,7 +94,7 @@ pub enum RoleError {
 pub fn give(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, holder: &Holder, role: &RoleGrant) -> Result<u64, RoleError> {
     expect_known(tx, holder, role)?;
     if !tx.give_role(holder, role)? {
-        return Ok(tx.log_state()?.head);
+        return Ok(log::nothing_changed(tx)?);
     }
     record(tx, env, actor, "role_given", holder, role)
 }
@@ -107,7 +107,7 @@ pub fn take(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, holder: &Holder, role:
     expect_known(tx, holder, role)?;
     let is_active = is_active(tx, holder)?;
     if !tx.take_role(holder, role)? {
-        return Ok(tx.log_state()?.head);
+        return Ok(log::nothing_changed(tx)?);
     }
     if is_active && is_admin_role(role) && tx.count_active_holders(role)? == 0 {
         return Err(RoleError::LastAdmin);

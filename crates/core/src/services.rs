@@ -51,7 +51,7 @@ pub fn put_role(
     permissions: &[Permission],
 ) -> Result<u64, StoreError> {
     if tx.role_exists(role)? && tx.permissions_of_role(role)? == permissions {
-        return Ok(tx.log_state()?.head);
+        return log::nothing_changed(tx);
     }
     tx.put_role(role, permissions)?;
     let entry = AuditEntry {

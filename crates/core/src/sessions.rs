@@ -134,7 +134,7 @@ pub fn end(
 ) -> Result<Option<u64>, StoreError> {
     let Some(session) = tx.session(id)? else { return Ok(None) };
     if !tx.end_session(id, env.now)? {
-        return Ok(Some(tx.log_state()?.head));
+        return log::nothing_changed(tx).map(Some);
     }
     let entry = AuditEntry { subject: session.user_id.to_string(), ..actor.entry(action, "ok") };
     tx.append_audit(&entry, env.now)?;

@@ -98,7 +98,7 @@ pub enum UserChangeError {
 pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Result<u64, UserChangeError> {
     let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
     if user.disabled {
-        return Ok(tx.log_state()?.head);
+        return Ok(log::nothing_changed(tx)?);
     }
     if roles::is_last_admin(tx, &Holder::User(id.clone()))? {
         return Err(UserChangeError::LastAdmin);
@@ -117,7 +117,7 @@ pub fn enable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Resu
         tx.append_audit(&entry(actor, "user_enabled", id), env.now)?;
         tx.update_user(&User { disabled: false, ..user })?;
     }
-    Ok(tx.log_state()?.head)
+    Ok(log::nothing_changed(tx)?)
 }
 
 /// Ends every session and token of a person. Answers the position in the log to wait for.

@@ -4,7 +4,9 @@
 //! `CLOCK_MONOTONIC`, and with it [`std::time::Instant`], stands still in a suspended machine, which would make a
 //! lease last beyond its end.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use crate::mutant;
 
 /// A point on the monotonic clock of one machine: nanoseconds since its boot, sleep included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -46,10 +48,30 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Which of a machine's monotonic clocks counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Monotonic {
+    /// It goes on while the machine sleeps.
+    CountsSleep,
+    /// It stands still meanwhile.
+    StopsAsleep,
+}
+
+impl Monotonic {
+    /// The one for leases and freshness.
+    pub fn of_leases() -> Self {
+        if mutant!(ClockStopsAsleep) { Self::StopsAsleep } else { Self::CountsSleep }
+    }
+}
+
 /// Both clocks of a machine.
 pub trait Clock: Send + Sync {
     /// Now, on the monotonic clock that counts while the machine sleeps.
     fn moment(&self) -> Moment;
+    /// The same, perhaps some milliseconds late: for ages, never for leases.
+    fn coarse_moment(&self) -> Moment {
+        self.moment()
+    }
     /// Now, on the wall clock: seconds since 1970.
     fn unix_seconds(&self) -> u64;
 }
@@ -63,8 +85,100 @@ impl Clock for SystemClock {
         boot_time()
     }
 
+    fn coarse_moment(&self) -> Moment {
+        coarse::moment()
+    }
+
     fn unix_seconds(&self) -> u64 {
+        coarse::unix_seconds()
+    }
+}
+
+/// Linux' coarse clocks cost a quarter of the exact ones and are a few milliseconds late.
+#[cfg(target_os = "linux")]
+mod coarse {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use nix::time::{ClockId, clock_gettime};
+
+    use super::{Moment, boot_time};
+
+    /// `CLOCK_BOOTTIME` − `CLOCK_MONOTONIC`, as of the last comparison: how long the machine has slept.
+    static SLEPT: AtomicI64 = AtomicI64::new(0);
+    /// `CLOCK_REALTIME` − `CLOCK_MONOTONIC` at the same time. A sleep changes it, and so does a step of the wall clock.
+    static OFFSET: AtomicI64 = AtomicI64::new(i64::MIN);
+    /// How much it may differ before the exact clock is asked: more than both coarse clocks are late.
+    const TOLERANCE: i64 = 100_000_000;
+
+    pub(super) fn unix_seconds() -> u64 {
+        u64::try_from(nanos(ClockId::CLOCK_REALTIME_COARSE) / 1_000_000_000).unwrap_or_default()
+    }
+
+    /// Boot time by the coarse clocks, as long as they show no sleep since they were compared with the exact one.
+    pub(super) fn moment() -> Moment {
+        let monotonic = nanos(ClockId::CLOCK_MONOTONIC_COARSE);
+        let offset = nanos(ClockId::CLOCK_REALTIME_COARSE) - monotonic;
+        // `OFFSET` is written last and read first: who sees a new one sees the `SLEPT` that belongs to it.
+        let known = OFFSET.load(Ordering::Acquire);
+        let slept = SLEPT.load(Ordering::Acquire);
+        if known != i64::MIN && (offset - known).abs() <= TOLERANCE {
+            return Moment::from_nanos(u64::try_from(monotonic + slept).unwrap_or_default());
+        }
+        compare(offset, monotonic)
+    }
+
+    #[cold]
+    fn compare(offset: i64, monotonic: i64) -> Moment {
+        let now = boot_time();
+        let exact = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        SLEPT.store(exact - monotonic, Ordering::Release);
+        OFFSET.store(offset, Ordering::Release);
+        now
+    }
+
+    fn nanos(clock: ClockId) -> i64 {
+        // Every Linux since 2.6.32 has both.
+        clock_gettime(clock).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn stays_beside_the_exact_clock() {
+            for _ in 0..1000 {
+                let exact = boot_time();
+                let coarse = moment();
+                let apart = exact.since(coarse).max(coarse.since(exact));
+                assert!(apart < std::time::Duration::from_millis(50), "{apart:?}");
+            }
+        }
+
+        #[test]
+        fn a_sleep_is_noticed() {
+            moment();
+            // As if the machine had slept for a minute since: the wall clock ran on, the monotonic one did not.
+            OFFSET.fetch_sub(60_000_000_000, Ordering::AcqRel);
+            SLEPT.fetch_sub(60_000_000_000, Ordering::AcqRel);
+            let apart = boot_time().since(moment());
+            assert!(apart < std::time::Duration::from_millis(50), "{apart:?}");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod coarse {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::{Moment, boot_time};
+
+    pub(super) fn unix_seconds() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    pub(super) fn moment() -> Moment {
+        boot_time()
     }
 }
 
@@ -74,7 +188,12 @@ impl Clock for SystemClock {
     reason = "the call fails only for a clock that the kernel lacks; Linux has it since 2.6.39"
 )]
 fn boot_time() -> Moment {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME");
+    use nix::time::ClockId;
+    let clock = match Monotonic::of_leases() {
+        Monotonic::CountsSleep => ClockId::CLOCK_BOOTTIME,
+        Monotonic::StopsAsleep => ClockId::CLOCK_MONOTONIC,
+    };
+    let now = nix::time::clock_gettime(clock).expect("CLOCK_BOOTTIME");
     let [seconds, nanos] = [now.tv_sec(), now.tv_nsec()].map(|part| u64::try_from(part).unwrap_or_default());
     Moment(seconds * 1_000_000_000 + nanos)
 }

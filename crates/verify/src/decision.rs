@@ -2,12 +2,11 @@
 //! [`Refusal`] with its exact reason.
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::feed::PolicyTable;
+use crate::known::Held;
 use crate::reason::Reason;
 use crate::secret::RawToken;
-use crate::token::{AccessClaims, VerifiedToken};
+use crate::token::AccessClaims;
 use crate::verdict::Verdict;
 
 /// How current an endpoint needs its decision to be.
@@ -122,58 +121,59 @@ impl fmt::Display for Report {
 }
 
 /// A caller that was let through. Only a [`Verifier`](crate::Verifier) makes one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Permit {
-    pub(crate) verified: VerifiedToken,
-    pub(crate) raw: RawToken,
-    pub(crate) grants: Grants,
+    pub(crate) known: Held,
+    /// As the authority answered, where it was asked.
+    pub(crate) current: Option<Box<Current>>,
     pub(crate) report: Report,
 }
 
-/// What the caller may do, as the decision found it.
-#[derive(Debug, Clone)]
-pub(crate) enum Grants {
-    /// The token's roles, by the audience's table.
-    Table(Arc<PolicyTable>),
-    /// As the authority answered.
-    Current { roles: Vec<String>, permissions: Vec<String> },
+/// The subject's current roles and what they permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Current {
+    pub(crate) roles: Vec<String>,
+    pub(crate) permissions: Vec<String>,
 }
 
 impl Permit {
     /// What the token says.
     pub fn claims(&self) -> &AccessClaims {
-        self.verified.claims()
+        self.known.verified.claims()
     }
 
     /// The token itself, to be exchanged for one for the next service.
     pub fn token(&self) -> &RawToken {
-        &self.raw
+        &self.known.raw
     }
 
     /// The key that signed it.
     pub fn kid(&self) -> &str {
-        self.verified.kid()
+        self.known.verified.kid()
     }
 
     /// The roles at this service: current ones on an elite endpoint, otherwise at most as old as the report says.
     pub fn roles(&self) -> &[String] {
-        match &self.grants {
-            Grants::Table(_) => &self.claims().roles,
-            Grants::Current { roles, .. } => roles,
-        }
+        self.current.as_ref().map_or(&self.claims().roles, |current| &current.roles)
     }
 
-    /// Whether the roles give a permission.
+    /// Whether the roles give a permission, by what is known now.
     pub fn permits(&self, wanted: &str) -> bool {
-        match &self.grants {
-            Grants::Table(table) => table.permits(&self.claims().roles, wanted),
-            Grants::Current { permissions, .. } => crate::permits(permissions, wanted),
+        match &self.current {
+            Some(current) => crate::permits(&current.permissions, wanted),
+            None => self.known.policy().is_some_and(|table| table.permits(&self.claims().roles, wanted)),
         }
     }
 
     /// How the decision came about.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("sub", &self.claims().sub).field("report", &self.report).finish_non_exhaustive()
     }
 }
 

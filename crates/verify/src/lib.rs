@@ -11,11 +11,13 @@
 //! arrive in, and decides. What moves messages is behind features: `axum` (a tower layer, typed extractors, the
 //! operations routes), `http` (key sets and token exchange), `grpc` (the authority's feed and online checks).
 
+pub mod cache;
 pub mod check;
 pub mod clock;
 pub mod decision;
 pub mod feed;
 pub mod jose;
+mod known;
 #[cfg(propusk_mutants)]
 pub mod mutants;
 mod permission;

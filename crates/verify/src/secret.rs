@@ -20,6 +20,12 @@ impl RawToken {
     }
 }
 
+impl AsRef<str> for RawToken {
+    fn as_ref(&self) -> &str {
+        self.expose()
+    }
+}
+
 impl fmt::Debug for RawToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawToken(…)")

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::cache::{Cache, CacheLimits, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
 use crate::clock::{Clock, SystemClock};
-use crate::decision::{By, Class, Demand, Grants, PastBound, Permit, Refusal, Report};
+use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
 use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, View};
 use crate::jose::KeyRing;
-use crate::mutant;
+use crate::known::{Held, KnownState, KnownToken};
 use crate::reason::Reason;
 use crate::secret::RawToken;
-use crate::token::{Profile, VerifiedToken, verify_access_token};
+use crate::token::{Profile, check_expiry, verify_access_token};
 
 /// Decides on access tokens for one audience. Cheap to clone; all clones share what is in memory.
 ///
@@ -42,6 +43,7 @@ struct Inner {
     drift: Drift,
     past_bound: PastBound,
     debug_headers: bool,
+    cache: Cache<KnownToken>,
     clock: Arc<dyn Clock>,
 }
 
@@ -98,10 +100,28 @@ impl Verifier {
     /// # Errors
     /// The first reason that applies: of the token itself, then of what is known against it, then "cannot tell", then
     /// a missing permission.
-    pub async fn decide(&self, raw: &RawToken, demand: &Demand) -> Result<Permit, Refusal> {
-        let token = self.verify(raw).await?;
-        let (grants, report) = self.judge(&token, demand).await?;
-        Ok(Permit { verified: token, raw: raw.clone(), grants, report })
+    pub async fn decide(&self, raw: impl AsRef<str>, demand: &Demand) -> Result<Permit, Refusal> {
+        let raw = raw.as_ref();
+        let known = match self.look_up(raw) {
+            Some(known) => known?,
+            None => Box::pin(self.verify(raw)).await?,
+        };
+        match self.from_memory(&known, demand) {
+            Some(Ok(report)) => Ok(Permit { known, current: None, report }),
+            Some(Err(refusal)) => Err(refusal),
+            None => Box::pin(self.ask(known, demand)).await,
+        }
+    }
+
+    /// Decides on a token that was seen before, if memory is enough for that; `None` if it is not. For those who have
+    /// no asynchronous runtime, or cannot wait.
+    pub fn decide_now(&self, raw: &str, demand: &Demand) -> Option<Result<Permit, Refusal>> {
+        let known = match self.look_up(raw)? {
+            Ok(known) => known,
+            Err(reason) => return Some(Err(reason.into())),
+        };
+        let decided = self.from_memory(&known, demand)?;
+        Some(decided.map(|report| Permit { known, current: None, report }))
     }
 
     /// Asks again about a caller who was let in: for the moment at which something takes effect.
@@ -109,39 +129,51 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::decide`].
     pub async fn decide_again(&self, permit: &Permit, demand: &Demand) -> Result<Report, Refusal> {
-        self.check_end(&permit.verified, self.0.clock.unix_seconds())?;
-        self.judge(&permit.verified, demand).await.map(|(_, report)| report)
+        check_expiry(permit.claims(), &self.0.profile, self.0.clock.unix_seconds())?;
+        match self.from_memory(&permit.known, demand) {
+            Some(decided) => decided,
+            None => self.ask(permit.known.clone(), demand).await.map(|permit| permit.report),
+        }
+    }
+
+    /// What the cache of verified tokens has done.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.0.cache.stats()
+    }
+
+    /// A token that was verified before and has not ended since.
+    fn look_up(&self, raw: &str) -> Option<Result<Held, Reason>> {
+        let found = Held::Found(self.0.cache.get(raw)?);
+        let end = check_expiry(found.verified.claims(), &self.0.profile, self.0.clock.unix_seconds());
+        Some(end.map(|()| found))
     }
 
     /// Signature, claims and times.
-    async fn verify(&self, raw: &RawToken) -> Result<VerifiedToken, Reason> {
+    async fn verify(&self, raw: &str) -> Result<Held, Reason> {
         let now = self.0.clock.unix_seconds();
-        let with = |ring: &KeyRing| verify_access_token(raw.expose(), ring, &self.0.profile, now);
-        let token = match &self.0.state {
+        let with = |ring: &KeyRing| verify_access_token(raw, ring, &self.0.profile, now);
+        match &self.0.state {
             State::View { view, audience } => {
                 let ring = view.ring(*audience).unwrap_or_default();
                 // A key signs only once every verifier that is heard of has it: a view that is fresh lacks none.
-                with(&ring).map_err(|reason| match reason {
+                let verified = with(&ring).map_err(|reason| match reason {
                     Reason::KidUnknown if !self.is_fresh(view) => Reason::KidUnavailable,
                     reason => reason,
-                })
+                })?;
+                let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
+                let state = Some(KnownState { view: Arc::clone(view), keys });
+                let known = Arc::new(KnownToken { raw: RawToken::new(raw), verified, state });
+                self.0.cache.insert(Arc::clone(&known));
+                Ok(Held::Own(known))
             }
-            State::Keys(keys) => match keys.ring().await.map(|ring| with(&ring)) {
-                Ok(Err(Reason::KidUnknown)) => keys.look_again().await.map_or_else(Err, |ring| with(&ring)),
-                Ok(verified) => verified,
-                Err(reason) => Err(reason),
-            },
-        }?;
-        self.check_end(&token, now)?;
-        Ok(token)
-    }
-
-    /// Whatever our own clock says, what the floor has passed is expired.
-    fn check_end(&self, token: &VerifiedToken, now: u64) -> Result<(), Reason> {
-        crate::token::check_expiry(token.claims(), &self.0.profile, now)?;
-        match &self.0.state {
-            State::View { view, .. } if token.claims().exp <= view.floor() && !mutant!(NoFloor) => Err(Reason::ExpPast),
-            _ => Ok(()),
+            // Here a key can go without a word, so nothing is taken from a cache.
+            State::Keys(keys) => {
+                let verified = match with(&*keys.ring().await?) {
+                    Err(Reason::KidUnknown) => with(&*keys.look_again().await?),
+                    verified => verified,
+                }?;
+                Ok(Held::Own(Arc::new(KnownToken { raw: RawToken::new(raw), verified, state: None })))
+            }
         }
     }
 
@@ -150,26 +182,32 @@ impl Verifier {
         view.age(now) <= self.0.drift.shorten(self.0.max_staleness)
     }
 
-    /// State and permissions.
-    async fn judge(&self, token: &VerifiedToken, demand: &Demand) -> Result<(Grants, Report), Refusal> {
-        let State::View { view, audience } = &self.0.state else { return self.judge_without_view(token, demand).await };
-        let keys = view.keys_of(token).ok_or(Reason::AudWrong)?;
+    /// What memory says; `None` if current state has to be asked for.
+    fn from_memory(&self, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
+        let Some(state) = &known.state else {
+            // Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
+            let needs_state = demand.class == Class::Elite || demand.permission.is_some();
+            let as_of_seq = known.verified.claims().epoch;
+            return (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }));
+        };
         let permission = demand.permission.as_deref();
-        let question = Question { token: &keys, roles: &token.claims().roles, permission };
-        let outcome = EndpointDecision::run(view, question, &*self.0.clock);
+        let question = Question { token: &state.keys, roles: &known.verified.claims().roles, permission };
+        let clock = &*self.0.clock;
+        let outcome = match demand.class {
+            Class::Elite => EndpointDecision::run(&state.view, question, || clock.moment()),
+            Class::Ordinary => EndpointDecision::run(&state.view, question, || clock.coarse_moment()),
+        };
         let by_memory = if outcome.standing.is_leased { By::Lease } else { By::Memory };
         let report = report(demand.class, by_memory, &outcome);
-        let refuse = |reason| Err(Refusal { reason, report: Some(report) });
-        match outcome.judgement {
-            Judgement::Refused => return refuse(Reason::Revoked),
-            Judgement::Stale => return refuse(Reason::Stale),
-            Judgement::Good => {}
-        }
-        match self.may_tell(demand, &outcome) {
-            Tell::FromMemory if !outcome.permitted => refuse(Reason::PermissionMissing),
-            Tell::FromMemory => Ok((Grants::Table(view.policy(*audience).unwrap_or_default()), report)),
-            Tell::Online => self.ask(token, demand).await,
-            Tell::Not => refuse(Reason::TooOld),
+        let refuse = |reason| Some(Err(Refusal { reason, report: Some(report) }));
+        match (outcome.judgement, self.may_tell(demand, &outcome)) {
+            (Judgement::Expired, _) => refuse(Reason::ExpPast),
+            (Judgement::Refused, _) => refuse(Reason::Revoked),
+            (Judgement::Stale, _) => refuse(Reason::Stale),
+            (Judgement::Good, Tell::FromMemory) if !outcome.permitted => refuse(Reason::PermissionMissing),
+            (Judgement::Good, Tell::FromMemory) => Some(Ok(report)),
+            (Judgement::Good, Tell::Online) => None,
+            (Judgement::Good, Tell::Not) => refuse(Reason::TooOld),
         }
     }
 
@@ -187,20 +225,11 @@ impl Verifier {
         }
     }
 
-    /// Without a view an ordinary endpoint has the token alone; what a role permits, only the authority knows.
-    async fn judge_without_view(&self, token: &VerifiedToken, demand: &Demand) -> Result<(Grants, Report), Refusal> {
-        if demand.class == Class::Elite || demand.permission.is_some() {
-            return self.ask(token, demand).await;
-        }
-        let grants = Grants::Current { roles: token.claims().roles.clone(), permissions: Vec::new() };
-        Ok((grants, Report { class: demand.class, by: By::Memory, as_of_seq: token.claims().epoch, age_ms: 0 }))
-    }
-
     /// Current state, from whoever knows it.
-    async fn ask(&self, token: &VerifiedToken, demand: &Demand) -> Result<(Grants, Report), Refusal> {
+    async fn ask(&self, known: Held, demand: &Demand) -> Result<Permit, Refusal> {
         let check = self.0.check.as_ref().ok_or(Reason::CheckUnavailable)?;
         let asked_at = self.0.clock.moment();
-        let reply = check.check(vec![CheckItem::of(token)]).await.map_err(|error| {
+        let reply = check.check(vec![CheckItem::of(&known.verified)]).await.map_err(|error| {
             tracing::warn!(%error, "current state cannot be had");
             Reason::CheckUnavailable
         })?;
@@ -212,12 +241,10 @@ impl Verifier {
             Some(CheckVerdict::Refused) => refuse(Reason::Revoked),
             Some(CheckVerdict::Stale) => refuse(Reason::Stale),
             Some(CheckVerdict::Good { roles, permissions }) => {
-                let lacks = demand.permission.as_deref().is_some_and(|wanted| !crate::permits(&permissions, wanted));
-                if lacks {
-                    refuse(Reason::PermissionMissing)
-                } else {
-                    Ok((Grants::Current { roles, permissions }, report))
+                if demand.permission.as_deref().is_some_and(|wanted| !crate::permits(&permissions, wanted)) {
+                    return refuse(Reason::PermissionMissing);
                 }
+                Ok(Permit { known, current: Some(Box::new(Current { roles, permissions })), report })
             }
         }
     }
@@ -305,6 +332,7 @@ impl NeedsKeys {
             drift: Drift::default(),
             past_bound: PastBound::default(),
             debug_headers: false,
+            cache: Cache::new(CacheLimits::default()),
             clock: Arc::new(SystemClock),
         })
     }
@@ -343,6 +371,13 @@ impl Builder {
     #[must_use]
     pub fn debug_headers(mut self, on: bool) -> Self {
         self.0.debug_headers = on;
+        self
+    }
+
+    /// How many verified tokens are kept; see [`CacheLimits`] for the default.
+    #[must_use]
+    pub fn cache(mut self, limits: CacheLimits) -> Self {
+        self.0.cache = Cache::new(limits);
         self
     }
 

@@ -5,5 +5,5 @@ mod penalty;
 mod registry;
 mod wait;
 
-pub use registry::{Follower, FollowerState, Registry, SubscribeError};
+pub use registry::{Answer, AnswerStep, Follower, FollowerState, Reading, Registry, SubscribeError};
 pub use wait::{Laggard, Progress, Wait};

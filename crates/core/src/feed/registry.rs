@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use propusk_verify::clock::Moment;
-use propusk_verify::feed::{Grant, Instance};
+use propusk_verify::feed::{Grant, Instance, Renew};
 use propusk_verify::mutant;
 
 use super::penalty::Penalties;
@@ -63,6 +63,75 @@ pub(super) struct Record {
     /// Since when it has been behind the head.
     behind_since: Option<Moment>,
     cache: [u64; 3],
+}
+
+/// What a renewal is answered from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reading {
+    /// The clock, read after the renewal came in.
+    pub now: Moment,
+    /// The log's head.
+    pub head: u64,
+    /// Unix seconds; it travels with the grant.
+    pub floor: u64,
+}
+
+/// The answer to one renewal. Anything may happen between two of its steps, so whatever must not be torn apart is one:
+/// a change that is committed between taking the head and recording the lease would wait for nobody, and the grant
+/// would let its verifier decide without that change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Answer {
+    renew: Renew,
+    next: usize,
+    grant: Option<Grant>,
+}
+
+/// What a step of an answer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnswerStep {
+    /// Nothing that others see before the next step.
+    Prepared,
+    /// The grant goes out.
+    Sent(Grant),
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    /// Head and length of the lease.
+    Terms,
+    /// The lease's end, for waits.
+    Record,
+    Send,
+}
+
+impl Answer {
+    /// A renewal has come in.
+    pub fn to(renew: Renew) -> Self {
+        Self { renew, next: 0, grant: None }
+    }
+
+    /// Takes the next step, from what is read in that step; `None` after the last, or for an instance that never
+    /// subscribed.
+    pub fn step(&mut self, registry: &mut Registry, reading: Reading) -> Option<AnswerStep> {
+        let steps: &[&[Part]] = if mutant!(HeadAndRecordApart) {
+            &[&[Part::Terms], &[Part::Record], &[Part::Send]]
+        } else if mutant!(SentBeforeRecorded) {
+            &[&[Part::Terms, Part::Send], &[Part::Record]]
+        } else {
+            &[&[Part::Terms, Part::Record], &[Part::Send]]
+        };
+        let parts = steps.get(self.next)?;
+        self.next += 1;
+        let mut step = AnswerStep::Prepared;
+        for part in *parts {
+            match part {
+                Part::Terms => self.grant = registry.terms(reading, self.renew),
+                Part::Record => registry.record(reading.now, self.renew.instance, &self.grant?),
+                Part::Send => step = AnswerStep::Sent(self.grant?),
+            }
+        }
+        Some(step)
+    }
 }
 
 /// Why an instance cannot follow.
@@ -161,21 +230,40 @@ impl Registry {
         }
     }
 
-    /// Answers a renewal. `now` and `head` are read in the same step as this is called in, after the renewal came in;
-    /// the lease is recorded before the grant can be sent. `None` for an instance that never subscribed.
+    /// Answers a renewal. The reading is taken in the same step as this is called in, after the renewal came in; the
+    /// lease is recorded before the grant can be sent. `None` for an instance that never subscribed.
     pub fn renew(&mut self, now: Moment, head: u64, floor: u64, instance: Instance, n: u64) -> Option<Grant> {
-        let lease = self.lease_for(now, instance);
-        let record = self.records.get_mut(&instance)?;
+        let mut answer = Answer::to(Renew { instance, n });
+        let reading = Reading { now, head, floor };
+        let mut grant = None;
+        while let Some(step) = answer.step(self, reading) {
+            if let AnswerStep::Sent(sent) = step {
+                grant = Some(sent);
+            }
+        }
+        grant
+    }
+
+    /// Notes the lease of a grant.
+    fn record(&mut self, now: Moment, instance: Instance, grant: &Grant) {
+        let Some(record) = self.records.get_mut(&instance) else { return };
+        let since = if mutant!(RecordedAsOfBeforeReceipt) { record.heard } else { now };
         record.heard = now;
         if record.lease_end <= now {
-            record.granted_head = head;
+            record.granted_head = grant.head;
         }
-        if !lease.is_zero() {
-            record.lease_end = record.lease_end.max(now.plus(lease));
+        if !grant.lease.is_zero() {
+            record.lease_end = record.lease_end.max(since.plus(grant.lease));
             record.blamed = false;
         }
-        record.behind_since = if record.acked < head { record.behind_since.or(Some(now)) } else { None };
-        Some(Grant { n, head, lease, age: Duration::ZERO, floor })
+        record.behind_since = if record.acked < grant.head { record.behind_since.or(Some(now)) } else { None };
+    }
+
+    fn terms(&self, reading: Reading, renew: Renew) -> Option<Grant> {
+        let record = self.records.get(&renew.instance)?;
+        let head = if mutant!(GrantOfOldHead) { record.granted_head } else { reading.head };
+        let lease = self.lease_for(reading.now, renew.instance);
+        Some(Grant { n: renew.n, head, lease, age: Duration::ZERO, floor: reading.floor })
     }
 
     fn lease_for(&self, now: Moment, instance: Instance) -> Duration {
@@ -236,7 +324,7 @@ impl Registry {
     /// again when this has moved.
     pub fn settled(&self, now: Moment, head: u64) -> u64 {
         let leased = self.records.values().filter(|record| now < record.lease_end);
-        leased.map(|record| record.acked.max(record.granted_head)).min().unwrap_or(head)
+        leased.map(Record::knows).min().unwrap_or(head)
     }
 
     /// Whether every instance that was heard of lately has acknowledged `seq`; those that have not.
@@ -261,6 +349,12 @@ impl Registry {
 }
 
 impl Record {
+    /// The position that no decision under a running lease is without: acknowledged, or the head of the first of the
+    /// leases that run, each of which is of use only once its head is applied.
+    pub(super) fn knows(&self) -> u64 {
+        self.acked.max(self.granted_head)
+    }
+
     /// Whether it belongs in lists: not released, and connected or heard of lately.
     pub(super) fn is_current(&self, now: Moment) -> bool {
         !self.released && (self.connections > 0 || now.since(self.heard) < HEARD_OF)

@@ -51,7 +51,7 @@ impl Registry {
         let outstanding = self
             .records
             .iter()
-            .filter(|(_, record)| record.acked < seq && now < record.lease_end)
+            .filter(|(_, record)| record.knows() < seq && now < record.lease_end)
             .map(|(instance, record)| (*instance, record.lease_end))
             .collect();
         Wait { seq, begun: now, quiet_until: self.quiet_until, outstanding }

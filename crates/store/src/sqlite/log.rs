@@ -45,10 +45,11 @@ impl Log for SqliteTx<'_> {
     }
 
     fn append_event(&mut self, kind: &str, key: &str, payload: &str, at: Timestamp) -> Result<u64, StoreError> {
-        let LogState { head, exp_ceiling, .. } = self.update_returning(RAISE_HEAD, [], state)?;
-        self.write(INSERT, params![Int(head), kind, key, payload, Int(exp_ceiling), row::time(at)])?;
-        self.set_appended(head);
-        Ok(head)
+        let state = self.update_returning(RAISE_HEAD, [], state)?;
+        let until = propusk_core::log::until(&state, at);
+        self.write(INSERT, params![Int(state.head), kind, key, payload, Int(until), row::time(at)])?;
+        self.set_appended(state.head);
+        Ok(state.head)
     }
 
     fn raise_log_limits(&mut self, exp_ceiling: u64, floor: u64) -> Result<LogState, StoreError> {

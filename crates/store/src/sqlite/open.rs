@@ -290,3 +290,30 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_read_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let (_writer, head) = writer(&path, Synchronous::Off).unwrap();
+        assert_eq!(head, 0);
+        for reader in readers(&path).unwrap() {
+            let refused = reader.execute("UPDATE log SET head = 1", []).unwrap_err();
+            assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::ReadOnly));
+        }
+    }
+
+    #[test]
+    fn the_writer_keeps_what_it_was_told() {
+        let dir = tempfile::tempdir().unwrap();
+        for (synchronous, level) in [(Synchronous::Full, 2), (Synchronous::Normal, 1), (Synchronous::Off, 0)] {
+            let (writer, _) = writer(&dir.path().join("a.db"), synchronous).unwrap();
+            let get = |name| writer.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).unwrap();
+            assert_eq!([get("synchronous"), get("foreign_keys"), get("wal_autocheckpoint")], [level, 1, 0]);
+        }
+    }
+}

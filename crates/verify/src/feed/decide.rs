@@ -2,13 +2,13 @@
 //!
 //! A decision takes effect at its look into the index. The lease's end is loaded before it and the clock read after it:
 //! if the lease still ran after the look, it ran during the look, and a revocation that was called enforced before is
-//! in the index that was looked at.
+//! in the index that was looked at. The end is loaded once more after the look, for a lease can be given back.
 
 use std::time::Duration;
 
 use super::follower::Drift;
 use super::view::{Judgement, TokenKeys, View};
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::mutant;
 
 /// What is asked of memory.
@@ -75,11 +75,12 @@ enum Step {
 }
 
 impl EndpointDecision {
-    /// Runs all steps.
-    pub fn run(view: &View, question: Question<'_>, clock: &(impl Clock + ?Sized)) -> Outcome {
+    /// Runs all steps. `clock` is read by this very decision.
+    #[inline]
+    pub fn run(view: &View, question: Question<'_>, clock: impl Fn() -> Moment) -> Outcome {
         let mut decision = Self::default();
         loop {
-            if let Some(outcome) = decision.step(view, question, || clock.moment()) {
+            if let Some(outcome) = decision.step(view, question, &clock) {
                 return outcome;
             }
         }
@@ -103,7 +104,11 @@ impl EndpointDecision {
                 self.applied = view.applied();
             }
             Some(Step::Look) => self.found = Some(look(view, question)),
-            Some(Step::Clock) => self.now = clock(),
+            Some(Step::Clock) => {
+                // It only ever grows, unless the lease was given back: then nobody waits for this process any more.
+                self.lease_end = self.lease_end.min(view.lease_end());
+                self.now = clock();
+            }
             None => {}
         }
         self.next += 1;

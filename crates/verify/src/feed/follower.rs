@@ -103,7 +103,8 @@ impl Follower {
     /// The log went back behind what was applied here: forgets its place and becomes another instance.
     pub fn start_afresh(&mut self, view: &View, instance: Instance) {
         view.start_afresh();
-        *self = Self { released: self.released, ..Self::new(instance, self.drift) };
+        // A grant that is still on its way answers none of the renewals to come.
+        *self = Self { released: self.released, next_n: self.next_n, ..Self::new(instance, self.drift) };
     }
 
     /// Asks for a grant. `now` was read before the message goes out.
@@ -117,10 +118,12 @@ impl Follower {
         Renew { instance: self.instance, n }
     }
 
-    /// No grant is used from now on, also none that is on its way.
-    pub fn release(&mut self) {
+    /// No grant is used from now on: neither one that is on its way nor one that runs. To be called before the release
+    /// is sent.
+    pub fn release(&mut self, view: &View) {
         self.released = true;
         self.waiting.clear();
+        view.end_lease();
     }
 
     /// Takes a grant. `now` is only for a mutant.

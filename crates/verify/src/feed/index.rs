@@ -28,14 +28,10 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyHash(u64);
 
-#[cfg(not(all(test, loom)))]
-const SEGMENT_BITS: u32 = 8;
-#[cfg(all(test, loom))]
-const SEGMENT_BITS: u32 = 0;
-#[cfg(not(all(test, loom)))]
-const FIRST_SLOTS: usize = 8;
-#[cfg(all(test, loom))]
-const FIRST_SLOTS: usize = 2;
+/// How many segments there are, as a power of two, and how many slots each has at first. Models, which copy whole views at
+/// every step, and loom have a single small one, which grows just the same.
+const SEGMENT_BITS: u32 = if cfg!(any(all(test, loom), propusk_mutants)) { 0 } else { 8 };
+const FIRST_SLOTS: usize = if cfg!(any(all(test, loom), propusk_mutants)) { 2 } else { 8 };
 
 pub(crate) struct Index {
     hasher: SeedableRandomState,
@@ -205,18 +201,13 @@ impl Index {
         for (key, seq, until) in self.entries() {
             copy.insert(KeyHash(key), seq, u64::from(until));
         }
+        copy.writer.lock().floor = self.writer.lock().floor;
         copy
     }
 }
 
 fn segment_of(key: KeyHash) -> usize {
-    #[cfg(not(all(test, loom)))]
-    let number = key.0 >> (u64::BITS - SEGMENT_BITS);
-    #[cfg(all(test, loom))]
-    let number = {
-        let _ = key;
-        0_u64
-    };
+    let number = key.0.checked_shr(u64::BITS - SEGMENT_BITS).unwrap_or_default();
     usize::try_from(number).unwrap_or_default()
 }
 

@@ -104,7 +104,7 @@ pub struct Batch {
 }
 
 /// Asks for a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Renew {
     /// Who asks.
     pub instance: Instance,
@@ -113,7 +113,7 @@ pub struct Renew {
 }
 
 /// Answers the renewal `n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Grant {
     /// Which renewal.
     pub n: u64,

@@ -7,6 +7,7 @@ use super::index::{Index, KeyHash, Kind};
 use super::message::{Change, Event, PolicyTable};
 use crate::clock::Moment;
 use crate::jose::KeyRing;
+use crate::mutant;
 use crate::sync::{AtomicU64, Mutex, Ordering, Published};
 use crate::token::VerifiedToken;
 
@@ -68,6 +69,8 @@ impl<T: Default> Newest<T> {
 pub enum Judgement {
     /// Nothing hits it.
     Good,
+    /// It ends at or before the floor, so what hits it may be forgotten.
+    Expired,
     /// It, its session, its subject, client or an actor was revoked, disabled or signed out.
     Refused,
     /// Something changed since it was minted.
@@ -78,6 +81,7 @@ pub enum Judgement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKeys {
     epoch: u64,
+    exp: u64,
     audience: usize,
     /// Refused if there is any: the token, its session.
     revoked: Vec<KeyHash>,
@@ -227,6 +231,7 @@ impl View {
             client_id: &claims.client_id,
             actors: &actors,
             epoch: claims.epoch,
+            exp: claims.exp,
             kid: token.kid(),
         };
         self.keys_of_parts(&parts)
@@ -238,6 +243,7 @@ impl View {
         let actors = || token.actors.iter().copied();
         Some(TokenKeys {
             epoch: token.epoch,
+            exp: token.exp,
             audience: self.audience(token.aud)?,
             revoked: std::iter::once(hash(Kind::Token, token.jti))
                 .chain(token.sid.map(|sid| hash(Kind::Session, sid)))
@@ -252,8 +258,14 @@ impl View {
         })
     }
 
-    /// Reads the index. A known "no" comes first: refused beats stale.
+    /// Reads the index, then the floor: an event that was forgotten before the index was read is below the floor that
+    /// is read afterwards, and so is the end of every token that it hit. A known "no" comes first: refused beats stale.
     pub fn judge(&self, token: &TokenKeys) -> Judgement {
+        let found = self.look_up(token);
+        if token.exp <= self.floor() && !mutant!(NoFloor) { Judgement::Expired } else { found }
+    }
+
+    fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
         let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);
         if token.revoked.iter().any(|key| index.get(*key).is_some()) || token.ended.iter().any(newer) {
@@ -324,9 +336,14 @@ impl View {
         }
     }
 
+    /// Gives the lease back: what is decided from now on, and what is being decided, has none.
+    pub(super) fn end_lease(&self) {
+        self.lease_end.store(0, Ordering::Release);
+    }
+
     /// Gives up what was known about freshness and place in the log: the next batch is a snapshot. Events stay.
     pub(super) fn start_afresh(&self) {
-        self.lease_end.store(0, Ordering::Release);
+        self.end_lease();
         self.fresh_as_of.store(0, Ordering::Release);
         self.applied.store(0, Ordering::Release);
     }
@@ -360,6 +377,8 @@ pub struct TokenParts<'a> {
     pub actors: &'a [&'a str],
     /// The head of the log that it was minted from.
     pub epoch: u64,
+    /// Its end, Unix seconds.
+    pub exp: u64,
     /// The key that signed it.
     pub kid: &'a str,
 }

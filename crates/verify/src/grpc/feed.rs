@@ -277,7 +277,7 @@ impl Task {
     }
 
     async fn release(&mut self, outgoing: &mpsc::Sender<FollowRequest>, mut replies: Streaming<FollowReply>) -> End {
-        self.follower.release();
+        self.follower.release(&self.view);
         if send(outgoing, follow_request::Message::Release(proto::Release {})).is_ok() {
             // The authority ends the stream when it has noted the release.
             let ended = async { while let Ok(Some(_)) = replies.message().await {} };

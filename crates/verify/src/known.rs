@@ -1,0 +1,73 @@
+//! A verified token with what decisions about it need again and again.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::cache::{Cached, Found};
+use crate::feed::{PolicyTable, TokenKeys, View};
+use crate::secret::RawToken;
+use crate::token::VerifiedToken;
+
+/// A verified token, its text, and what state is asked about it.
+pub(crate) struct KnownToken {
+    pub(crate) raw: RawToken,
+    pub(crate) verified: VerifiedToken,
+    /// Where a feed is followed.
+    pub(crate) state: Option<KnownState>,
+}
+
+/// How a token is looked up in a view.
+pub(crate) struct KnownState {
+    pub(crate) view: Arc<View>,
+    pub(crate) keys: TokenKeys,
+}
+
+impl KnownToken {
+    /// What its roles permit by now, where a feed tells.
+    pub(crate) fn policy(&self) -> Option<Arc<PolicyTable>> {
+        let state = self.state.as_ref()?;
+        state.view.policy(state.keys.audience())
+    }
+}
+
+impl Cached for KnownToken {
+    fn text(&self) -> &str {
+        self.raw.expose()
+    }
+
+    /// The text twice, for the claims were read from it, and what holds both together.
+    fn bytes(&self) -> usize {
+        const AROUND: usize = 512;
+        self.raw.expose().len() * 2 + AROUND
+    }
+}
+
+/// A known token, either just verified or found in the cache. The latter is borrowed without a write that threads share.
+pub(crate) enum Held {
+    Own(Arc<KnownToken>),
+    Found(Found<KnownToken>),
+}
+
+impl Deref for Held {
+    type Target = KnownToken;
+
+    #[expect(clippy::expect_used, reason = "only a place that holds an entry is handed out by the cache")]
+    fn deref(&self) -> &KnownToken {
+        match self {
+            Self::Own(known) => known,
+            Self::Found(found) => found.as_ref().expect("a found entry is there"),
+        }
+    }
+}
+
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Own(known) => Self::Own(Arc::clone(known)),
+            Self::Found(found) => match found.as_ref() {
+                Some(known) => Self::Own(Arc::clone(known)),
+                None => Self::Found(arc_swap::Guard::from_inner(None)),
+            },
+        }
+    }
+}
