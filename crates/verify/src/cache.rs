@@ -186,7 +186,6 @@ impl<T: Cached> Cache<T> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper half is what is wanted")]
 fn tag(hash: u64) -> u32 {
     ((hash >> 32) as u32).max(1)
 }

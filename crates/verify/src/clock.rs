@@ -68,9 +68,9 @@ impl Monotonic {
 pub trait Clock: Send + Sync {
     /// Now, on the monotonic clock that counts while the machine sleeps.
     fn moment(&self) -> Moment;
-    /// The same, perhaps some milliseconds late: for ages, never for leases.
-    fn coarse_moment(&self) -> Moment {
-        self.moment()
+    /// Both, perhaps some milliseconds late: for ages and ends, never for leases.
+    fn coarse(&self) -> (Moment, u64) {
+        (self.moment(), self.unix_seconds())
     }
     /// Now, on the wall clock: seconds since 1970.
     fn unix_seconds(&self) -> u64;
@@ -85,8 +85,8 @@ impl Clock for SystemClock {
         boot_time()
     }
 
-    fn coarse_moment(&self) -> Moment {
-        coarse::moment()
+    fn coarse(&self) -> (Moment, u64) {
+        coarse::both()
     }
 
     fn unix_seconds(&self) -> u64 {
@@ -111,13 +111,19 @@ mod coarse {
     const TOLERANCE: i64 = 100_000_000;
 
     pub(super) fn unix_seconds() -> u64 {
-        u64::try_from(nanos(ClockId::CLOCK_REALTIME_COARSE) / 1_000_000_000).unwrap_or_default()
+        seconds(nanos(ClockId::CLOCK_REALTIME_COARSE))
+    }
+
+    /// Boot time and wall time by two readings.
+    pub(super) fn both() -> (Moment, u64) {
+        let monotonic = nanos(ClockId::CLOCK_MONOTONIC_COARSE);
+        let wall = nanos(ClockId::CLOCK_REALTIME_COARSE);
+        (moment(monotonic, wall), seconds(wall))
     }
 
     /// Boot time by the coarse clocks, as long as they show no sleep since they were compared with the exact one.
-    pub(super) fn moment() -> Moment {
-        let monotonic = nanos(ClockId::CLOCK_MONOTONIC_COARSE);
-        let offset = nanos(ClockId::CLOCK_REALTIME_COARSE) - monotonic;
+    fn moment(monotonic: i64, wall: i64) -> Moment {
+        let offset = wall - monotonic;
         // `OFFSET` is written last and read first: who sees a new one sees the `SLEPT` that belongs to it.
         let known = OFFSET.load(Ordering::Acquire);
         let slept = SLEPT.load(Ordering::Acquire);
@@ -136,6 +142,10 @@ mod coarse {
         now
     }
 
+    fn seconds(nanos: i64) -> u64 {
+        u64::try_from(nanos / 1_000_000_000).unwrap_or_default()
+    }
+
     fn nanos(clock: ClockId) -> i64 {
         // Every Linux since 2.6.32 has both.
         clock_gettime(clock).map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec())
@@ -149,7 +159,7 @@ mod coarse {
         fn stays_beside_the_exact_clock() {
             for _ in 0..1000 {
                 let exact = boot_time();
-                let coarse = moment();
+                let (coarse, _) = both();
                 let apart = exact.since(coarse).max(coarse.since(exact));
                 assert!(apart < std::time::Duration::from_millis(50), "{apart:?}");
             }
@@ -157,11 +167,11 @@ mod coarse {
 
         #[test]
         fn a_sleep_is_noticed() {
-            moment();
+            both();
             // As if the machine had slept for a minute since: the wall clock ran on, the monotonic one did not.
             OFFSET.fetch_sub(60_000_000_000, Ordering::AcqRel);
             SLEPT.fetch_sub(60_000_000_000, Ordering::AcqRel);
-            let apart = boot_time().since(moment());
+            let apart = boot_time().since(both().0);
             assert!(apart < std::time::Duration::from_millis(50), "{apart:?}");
         }
     }
@@ -177,8 +187,8 @@ mod coarse {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
-    pub(super) fn moment() -> Moment {
-        boot_time()
+    pub(super) fn both() -> (Moment, u64) {
+        (boot_time(), unix_seconds())
     }
 }
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::http_client::{HttpClient, form_encode};
 use crate::secret::RawToken;
+use crate::tls::TlsError;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -27,7 +28,7 @@ pub struct TokenExchange {
 pub struct UrlError(pub String);
 
 /// What [`TokenExchange::new`] was given cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ExchangeConfigError {
     /// The endpoint.
     #[error(transparent)]
@@ -35,6 +36,9 @@ pub enum ExchangeConfigError {
     /// Client id or secret.
     #[error("the client id or secret cannot be sent in a header")]
     Credentials,
+    /// Certificates to trust.
+    #[error("the certificates to trust cannot be used: {0}")]
+    Roots(#[from] TlsError),
 }
 
 /// Why no token was had.
@@ -49,18 +53,33 @@ pub enum ExchangeError {
 }
 
 impl TokenExchange {
-    /// For the token endpoint of an authority, authenticated as `client_id` by Basic.
+    /// For the token endpoint of an authority, authenticated as `client_id` by Basic. `https` trusts the machine's own
+    /// roots.
     ///
     /// # Errors
     /// [`ExchangeConfigError`].
     pub fn new(token_endpoint: &str, client_id: &str, client_secret: &str) -> Result<Self, ExchangeConfigError> {
+        Self::new_trusting(token_endpoint, client_id, client_secret, None)
+    }
+
+    /// The same, trusting only the certificates in `roots_pem` where it is given.
+    ///
+    /// # Errors
+    /// [`ExchangeConfigError`].
+    pub fn new_trusting(
+        token_endpoint: &str,
+        client_id: &str,
+        client_secret: &str,
+        roots_pem: Option<&str>,
+    ) -> Result<Self, ExchangeConfigError> {
         let endpoint = parse_url(token_endpoint)?;
         // RFC 6749 section 2.3.1: each half is form-encoded first.
         let pair = Zeroizing::new(format!("{}:{}", form_encode(client_id), form_encode(client_secret)));
         let header = Zeroizing::new(format!("Basic {}", Base64::encode_string(pair.as_bytes())));
         let mut authorization = HeaderValue::from_str(&header).map_err(|_| ExchangeConfigError::Credentials)?;
         authorization.set_sensitive(true);
-        Ok(Self { http: HttpClient::new(Duration::from_secs(5)), endpoint, authorization })
+        let http = HttpClient::new(&endpoint, Duration::from_secs(5), roots_pem)?;
+        Ok(Self { http, endpoint, authorization })
     }
 
     /// A token for `audience` that speaks for the same subject, names this client as the actor, and ends no later.

@@ -6,21 +6,25 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock as _, Moment, SystemClock};
 use crate::exchange::{UrlError, parse_url};
 use crate::jose::KeyRing;
 use crate::reason::Reason;
+use crate::tls::{TlsError, client_config, trusting_nobody};
 
 /// No document that we read is larger.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// A connection is not used again after this long; servers close theirs a little later.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// A client with a pool of its own. Cheap to clone.
 #[derive(Clone)]
@@ -58,11 +62,15 @@ struct Answer {
 }
 
 impl HttpClient {
-    /// Trusts the machine's own roots.
-    pub(crate) fn new(timeout: Duration) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls_config()).https_or_http().enable_http1().build();
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), timeout }
+    /// For the server of `uri`. Trusts these roots and no others; without them, the machine's own.
+    pub(crate) fn new(uri: &Uri, timeout: Duration, roots_pem: Option<&str>) -> Result<Self, TlsError> {
+        // The machine's roots cost time and memory to load, and may be missing: only who needs them pays.
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
+        let tls = if is_https { client_config(roots_pem)? } else { trusting_nobody() };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let mut client = Client::builder(TokioExecutor::new());
+        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
+        Ok(Self { client: client.build(connector), timeout })
     }
 
     /// Status and body of a form that was sent.
@@ -109,21 +117,6 @@ impl HttpClient {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the provider and its default versions are compiled in together")]
-fn tls_config() -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports the default TLS versions");
-    match builder.clone().try_with_platform_verifier() {
-        Ok(trusting) => trusting.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "this machine has no certificate store: no https address can be reached");
-            builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-        }
-    }
-}
-
 /// `application/x-www-form-urlencoded`, as a browser would.
 pub(crate) fn form_encode(text: &str) -> String {
     use std::fmt::Write as _;
@@ -147,6 +140,17 @@ const COOLDOWN: Duration = Duration::from_secs(30);
 /// How often a fetch is tried while it fails.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A key set cannot be fetched as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum JwksUrlError {
+    /// The address.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// Certificates to trust.
+    #[error("the certificates to trust cannot be used: {0}")]
+    Roots(#[from] TlsError),
+}
+
 /// A JWK Set at a URL, kept in memory.
 pub(crate) struct JwksUrl {
     uri: Uri,
@@ -163,10 +167,11 @@ struct Fetched {
 }
 
 impl JwksUrl {
-    pub(crate) fn new(url: &str) -> Result<Self, UrlError> {
+    pub(crate) fn new(url: &str, roots_pem: Option<&str>) -> Result<Self, JwksUrlError> {
+        let uri = parse_url(url)?;
         Ok(Self {
-            uri: parse_url(url)?,
-            http: HttpClient::new(Duration::from_secs(5)),
+            http: HttpClient::new(&uri, Duration::from_secs(5), roots_pem)?,
+            uri,
             fetched: ArcSwapOption::empty(),
             fetching: tokio::sync::Mutex::new(None),
         })

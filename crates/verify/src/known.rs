@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::cache::{Cached, Found};
-use crate::feed::{PolicyTable, TokenKeys, View};
+use crate::feed::{PolicyTable, Stamp, TokenKeys, View};
 use crate::secret::RawToken;
 use crate::token::VerifiedToken;
 
@@ -20,6 +20,7 @@ pub(crate) struct KnownToken {
 pub(crate) struct KnownState {
     pub(crate) view: Arc<View>,
     pub(crate) keys: TokenKeys,
+    pub(crate) stamp: Stamp,
 }
 
 impl KnownToken {

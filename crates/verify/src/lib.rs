@@ -25,6 +25,8 @@ pub mod problem;
 mod reason;
 mod secret;
 mod sync;
+#[cfg(any(feature = "axum", feature = "http"))]
+pub mod tls;
 pub mod token;
 mod verdict;
 pub mod verifier;

@@ -1,5 +1,6 @@
 //! The verifier: told once whose tokens it takes and for whom they have to be, then asked for each request.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,15 @@ use crate::cache::{Cache, CacheLimits, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
 use crate::clock::{Clock, SystemClock};
 use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
-use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, View};
+use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, Stamp, View};
 use crate::jose::KeyRing;
 use crate::known::{Held, KnownState, KnownToken};
 use crate::reason::Reason;
 use crate::secret::RawToken;
 use crate::token::{Profile, check_expiry, verify_access_token};
+
+#[cfg(feature = "http")]
+pub use crate::http_client::JwksUrlError;
 
 /// Decides on access tokens for one audience. Cheap to clone; all clones share what is in memory.
 ///
@@ -103,10 +107,10 @@ impl Verifier {
     pub async fn decide(&self, raw: impl AsRef<str>, demand: &Demand) -> Result<Permit, Refusal> {
         let raw = raw.as_ref();
         let known = match self.look_up(raw) {
-            Some(known) => known?,
+            Some(known) => known,
             None => Box::pin(self.verify(raw)).await?,
         };
-        match self.from_memory(&known, demand) {
+        match self.by_memory(&known, demand) {
             Some(Ok(report)) => Ok(Permit { known, current: None, report }),
             Some(Err(refusal)) => Err(refusal),
             None => Box::pin(self.ask(known, demand)).await,
@@ -116,11 +120,8 @@ impl Verifier {
     /// Decides on a token that was seen before, if memory is enough for that; `None` if it is not. For those who have
     /// no asynchronous runtime, or cannot wait.
     pub fn decide_now(&self, raw: &str, demand: &Demand) -> Option<Result<Permit, Refusal>> {
-        let known = match self.look_up(raw)? {
-            Ok(known) => known,
-            Err(reason) => return Some(Err(reason.into())),
-        };
-        let decided = self.from_memory(&known, demand)?;
+        let known = self.look_up(raw)?;
+        let decided = self.by_memory(&known, demand)?;
         Some(decided.map(|report| Permit { known, current: None, report }))
     }
 
@@ -129,8 +130,7 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::decide`].
     pub async fn decide_again(&self, permit: &Permit, demand: &Demand) -> Result<Report, Refusal> {
-        check_expiry(permit.claims(), &self.0.profile, self.0.clock.unix_seconds())?;
-        match self.from_memory(&permit.known, demand) {
+        match self.by_memory(&permit.known, demand) {
             Some(decided) => decided,
             None => self.ask(permit.known.clone(), demand).await.map(|permit| permit.report),
         }
@@ -141,11 +141,9 @@ impl Verifier {
         self.0.cache.stats()
     }
 
-    /// A token that was verified before and has not ended since.
-    fn look_up(&self, raw: &str) -> Option<Result<Held, Reason>> {
-        let found = Held::Found(self.0.cache.get(raw)?);
-        let end = check_expiry(found.verified.claims(), &self.0.profile, self.0.clock.unix_seconds());
-        Some(end.map(|()| found))
+    /// A token that was verified before. It may have ended since.
+    fn look_up(&self, raw: &str) -> Option<Held> {
+        self.0.cache.get(raw).map(Held::Found)
     }
 
     /// Signature, claims and times.
@@ -161,7 +159,7 @@ impl Verifier {
                     reason => reason,
                 })?;
                 let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
-                let state = Some(KnownState { view: Arc::clone(view), keys });
+                let state = Some(KnownState { view: Arc::clone(view), keys, stamp: Stamp::default() });
                 let known = Arc::new(KnownToken { raw: RawToken::new(raw), verified, state });
                 self.0.cache.insert(Arc::clone(&known));
                 Ok(Held::Own(known))
@@ -183,23 +181,41 @@ impl Verifier {
     }
 
     /// What memory says; `None` if current state has to be asked for.
-    fn from_memory(&self, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
+    fn by_memory(&self, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
         let Some(state) = &known.state else {
             // Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
             let needs_state = demand.class == Class::Elite || demand.permission.is_some();
             let as_of_seq = known.verified.claims().epoch;
+            if let Err(reason) = check_expiry(known.verified.claims(), &self.0.profile, self.0.clock.unix_seconds()) {
+                return Some(Err(reason.into()));
+            }
             return (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }));
         };
         let permission = demand.permission.as_deref();
-        let question = Question { token: &state.keys, roles: &known.verified.claims().roles, permission };
-        let clock = &*self.0.clock;
+        let question = Question {
+            token: &state.keys,
+            roles: &known.verified.claims().roles,
+            permission,
+            stamp: Some(&state.stamp),
+        };
+        let (clock, wall) = (&*self.0.clock, Cell::new(0));
         let outcome = match demand.class {
-            Class::Elite => EndpointDecision::run(&state.view, question, || clock.moment()),
-            Class::Ordinary => EndpointDecision::run(&state.view, question, || clock.coarse_moment()),
+            Class::Elite => EndpointDecision::run(&state.view, question, || {
+                wall.set(clock.unix_seconds());
+                clock.moment()
+            }),
+            Class::Ordinary => EndpointDecision::run(&state.view, question, || {
+                let (moment, unix_seconds) = clock.coarse();
+                wall.set(unix_seconds);
+                moment
+            }),
         };
         let by_memory = if outcome.standing.is_leased { By::Lease } else { By::Memory };
         let report = report(demand.class, by_memory, &outcome);
         let refuse = |reason| Some(Err(Refusal { reason, report: Some(report) }));
+        if let Err(reason) = check_expiry(known.verified.claims(), &self.0.profile, wall.get()) {
+            return refuse(reason);
+        }
         match (outcome.judgement, self.may_tell(demand, &outcome)) {
             (Judgement::Expired, _) => refuse(Reason::ExpPast),
             (Judgement::Refused, _) => refuse(Reason::Revoked),
@@ -436,10 +452,19 @@ impl KeySource {
     /// token names a key that is not in it. Keys that are known are kept while it cannot be fetched.
     ///
     /// # Errors
-    /// When the text is no `http` or `https` URL.
+    /// [`JwksUrlError`].
     #[cfg(feature = "http")]
-    pub fn jwks_url(url: &str) -> Result<Self, crate::exchange::UrlError> {
-        crate::http_client::JwksUrl::new(url).map(|source| Self(Source::Url(Arc::new(source))))
+    pub fn jwks_url(url: &str) -> Result<Self, JwksUrlError> {
+        Self::jwks_url_trusting(url, None)
+    }
+
+    /// The same, trusting only the certificates in `roots_pem` where it is given.
+    ///
+    /// # Errors
+    /// [`JwksUrlError`].
+    #[cfg(feature = "http")]
+    pub fn jwks_url_trusting(url: &str, roots_pem: Option<&str>) -> Result<Self, JwksUrlError> {
+        crate::http_client::JwksUrl::new(url, roots_pem).map(|source| Self(Source::Url(Arc::new(source))))
     }
 
     async fn ring(&self) -> Result<Arc<KeyRing>, Reason> {

@@ -1,6 +1,7 @@
 //! `propusk token inspect`: the very code that services run, and why it says what it says.
 
 use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -10,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::InspectArgs;
+use crate::config::ConfigErrors;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output;
+use crate::{output, tls};
 
 /// No set of keys that we read is larger.
 const MAX_JWKS_BYTES: u64 = 1024 * 1024;
@@ -40,7 +42,7 @@ enum Signature {
 
 /// Judges one token, or each line of the input.
 pub(super) async fn run(args: InspectArgs) -> Outcome {
-    let ring = read_ring(&args.jwks).await?;
+    let ring = read_ring(&args.jwks, args.ca.as_deref()).await?;
     let profile = Profile { issuer: args.issuer, audience: args.audience, leeway: args.leeway };
     let judge = |raw: &str| {
         let now = args.at.map_or_else(now, |at| u64::try_from(at.as_second()).unwrap_or(0));
@@ -80,13 +82,14 @@ fn inspect(raw: &str, ring: &KeyRing, profile: &Profile, now: u64) -> Report {
         decision: if verified.is_ok() { "accepted" } else { "refused" },
         reason: verified.err().map(|reason| reason.code()),
         signature: token.as_ref().map_or(Signature::Unchecked, |token| check_signature(token, ring)),
-        header: token.map_or(Value::Null, |token| Value::Object(token.header().clone())),
+        header: token.map_or(Value::Null, |token| Value::Object(token.header())),
         claims: claims.unwrap_or(Value::Null),
     }
 }
 
 fn check_signature(token: &UnverifiedToken<'_>, ring: &KeyRing) -> Signature {
-    let text = |name: &str| token.header().get(name).and_then(Value::as_str);
+    let header = token.header();
+    let text = |name: &str| header.get(name).and_then(Value::as_str);
     let alg = text("alg").and_then(|name| name.parse::<Alg>().ok());
     let key = text("kid").and_then(|kid| ring.get(kid));
     match (alg, key) {
@@ -98,9 +101,14 @@ fn check_signature(token: &UnverifiedToken<'_>, ring: &KeyRing) -> Signature {
     }
 }
 
-async fn read_ring(place: &str) -> Result<KeyRing, Failure> {
+async fn read_ring(place: &str, ca: Option<&Path>) -> Result<KeyRing, Failure> {
     let is_url = ["http://", "https://"].iter().any(|scheme| place.starts_with(scheme));
-    let bytes = if is_url { fetch(place).await.map_err(|error| Failure::new(Exit::Unreachable, error))? } else { read(place)? };
+    let bytes = if is_url {
+        let roots = ca.map(tls::roots).transpose().map_err(|error| ConfigErrors(vec![error]))?;
+        fetch(place, roots.as_deref()).await.map_err(|error| Failure::new(Exit::Unreachable, error))?
+    } else {
+        read(place)?
+    };
     KeyRing::from_jwks(&bytes).map_err(|error| Failure::usage(format!("{place}: {error}")))
 }
 
@@ -113,8 +121,8 @@ fn read(path: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-async fn fetch(url: &str) -> Result<Vec<u8>> {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(FETCH_TIMEOUT).build()?;
+async fn fetch(url: &str, roots_pem: Option<&str>) -> Result<Vec<u8>> {
+    let http = tls::client(roots_pem)?.timeout(FETCH_TIMEOUT).build()?;
     let mut answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status)?;
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {

@@ -70,8 +70,8 @@ struct Shared {
     ops: Ops,
 }
 
-/// Completes a service: see the module. To be served with
-/// `into_make_service_with_connect_info::<SocketAddr>()`.
+/// Completes a service: see the module. To be served by [`serve`](super::serve), or by another server that puts
+/// `ConnectInfo<SocketAddr>` into each request.
 pub fn serve_router(api: Router, verifier: &Verifier, ops_anywhere: bool) -> Router {
     serve_router_with(api, verifier, Ops::new(verifier, ops_anywhere))
 }

@@ -10,6 +10,7 @@ use super::follower::Drift;
 use super::view::{Judgement, TokenKeys, View};
 use crate::clock::Moment;
 use crate::mutant;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What is asked of memory.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,36 @@ pub struct Question<'a> {
     pub roles: &'a [String],
     /// A permission that one of them has to give.
     pub permission: Option<&'a str>,
+    /// Where it is kept how far the token was found good before.
+    pub stamp: Option<&'a Stamp>,
+}
+
+/// The generation of the view that a token was last found good in. While there is no newer one, nothing has come that
+/// could hit it.
+#[derive(Debug)]
+pub struct Stamp(AtomicU64);
+
+impl Default for Stamp {
+    /// Never found good.
+    fn default() -> Self {
+        Self::of(u64::MAX)
+    }
+}
+
+impl Stamp {
+    /// Found good in this generation.
+    pub fn of(generation: u64) -> Self {
+        Self(AtomicU64::new(generation))
+    }
+
+    /// The generation.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, generation: u64) {
+        self.0.store(generation, Ordering::Release);
+    }
 }
 
 /// What memory says, and how good that is.
@@ -60,7 +91,9 @@ pub struct EndpointDecision {
     lease_end: Moment,
     fresh_as_of: Moment,
     applied: u64,
+    generation: u64,
     found: Option<(Judgement, bool)>,
+    effect: Option<usize>,
     now: Moment,
 }
 
@@ -68,8 +101,12 @@ pub struct EndpointDecision {
 enum Step {
     /// Lease, freshness and place in the log.
     Bounds,
-    /// Index and policy table.
+    /// The view's generation, before the look: what comes during it is looked for the next time.
+    Generation,
+    /// Index and policy table; a stamp of this generation stands for the index.
     Look,
+    /// The stamp, if the token was found good.
+    Stamp,
     /// The clock, read by this very decision.
     Clock,
 }
@@ -89,13 +126,13 @@ impl EndpointDecision {
     /// Takes the next step; the outcome after the last.
     pub fn step(&mut self, view: &View, question: Question<'_>, clock: impl FnOnce() -> Moment) -> Option<Outcome> {
         let order = if mutant!(ClockBeforeIndex) {
-            [Step::Bounds, Step::Clock, Step::Look]
+            [Step::Bounds, Step::Clock, Step::Generation, Step::Look, Step::Stamp]
         } else if mutant!(LeaseEndAfterIndex) {
-            [Step::Look, Step::Bounds, Step::Clock]
+            [Step::Generation, Step::Look, Step::Stamp, Step::Bounds, Step::Clock]
         } else if mutant!(CachedClock) {
-            [Step::Clock, Step::Bounds, Step::Look]
+            [Step::Clock, Step::Bounds, Step::Generation, Step::Look, Step::Stamp]
         } else {
-            [Step::Bounds, Step::Look, Step::Clock]
+            [Step::Bounds, Step::Generation, Step::Look, Step::Stamp, Step::Clock]
         };
         match order.get(self.next) {
             Some(Step::Bounds) => {
@@ -103,7 +140,9 @@ impl EndpointDecision {
                 self.fresh_as_of = view.fresh_as_of();
                 self.applied = view.applied();
             }
-            Some(Step::Look) => self.found = Some(look(view, question)),
+            Some(Step::Generation) => self.generation = view.generation(),
+            Some(Step::Look) => self.look(view, question),
+            Some(Step::Stamp) => self.stamp(view, question),
             Some(Step::Clock) => {
                 // It only ever grows, unless the lease was given back: then nobody waits for this process any more.
                 self.lease_end = self.lease_end.min(view.lease_end());
@@ -113,6 +152,31 @@ impl EndpointDecision {
         }
         self.next += 1;
         if self.next < order.len() { None } else { self.outcome() }
+    }
+
+    /// The number of the step at which it took effect, once it has: at its look into the index or, where a stamp stood
+    /// for the index, when it loaded the generation, just before.
+    pub fn took_effect_at(&self) -> Option<usize> {
+        self.effect
+    }
+
+    fn look(&mut self, view: &View, question: Question<'_>) {
+        let is_stamped = question.stamp.is_some_and(|stamp| stamp.get() == self.generation);
+        let judgement = if is_stamped { view.judge_stamped(question.token) } else { view.judge(question.token) };
+        let permitted = question.permission.is_none_or(|wanted| {
+            view.policy(question.token.audience()).is_some_and(|table| table.permits(question.roles, wanted))
+        });
+        self.found = Some((judgement, permitted));
+        self.effect = Some(self.next - usize::from(is_stamped));
+    }
+
+    fn stamp(&self, view: &View, question: Question<'_>) {
+        let (Some(stamp), Some((Judgement::Good, _))) = (question.stamp, self.found) else { return };
+        let generation = if mutant!(StampAfterLookup) { view.generation() } else { self.generation };
+        // Written only when it changes: threads that share a token only read.
+        if stamp.get() != generation {
+            stamp.set(generation);
+        }
     }
 
     fn outcome(&self) -> Option<Outcome> {
@@ -125,12 +189,4 @@ impl EndpointDecision {
         };
         Some(Outcome { judgement, permitted, standing })
     }
-}
-
-fn look(view: &View, question: Question<'_>) -> (Judgement, bool) {
-    let judgement = view.judge(question.token);
-    let permitted = question.permission.is_none_or(|wanted| {
-        view.policy(question.token.audience()).is_some_and(|table| table.permits(question.roles, wanted))
-    });
-    (judgement, permitted)
 }

@@ -19,7 +19,7 @@ mod index;
 mod message;
 mod view;
 
-pub use decide::{EndpointDecision, Outcome, Question, Standing};
+pub use decide::{EndpointDecision, Outcome, Question, Stamp, Standing};
 pub use follower::{Accepted, Drift, Follower, Publication, Reaction, Step};
 pub use message::{Batch, Change, Event, Grant, Instance, PolicyTable, Renew, Subscribe};
 pub use view::{Judgement, TokenKeys, TokenParts, View};

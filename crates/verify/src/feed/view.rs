@@ -265,6 +265,11 @@ impl View {
         if token.exp <= self.floor() && !mutant!(NoFloor) { Judgement::Expired } else { found }
     }
 
+    /// The same for a token that was found good in this generation: only the floor can have moved.
+    pub(super) fn judge_stamped(&self, token: &TokenKeys) -> Judgement {
+        if token.exp <= self.floor() && !mutant!(NoFloor) { Judgement::Expired } else { Judgement::Good }
+    }
+
     fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
         let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);

@@ -15,4 +15,4 @@ pub use key::{KeyError, Kid, VerifyingKey};
 pub use ring::KeyRing;
 
 pub(crate) use base64url::{decode, is_alphabet};
-pub(crate) use json::{JsonError, parse_object};
+pub(crate) use json::{Json, JsonError, Object, parse_object};

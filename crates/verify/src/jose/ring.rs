@@ -20,7 +20,7 @@ impl KeyRing {
     /// # Errors
     /// [`KeyError`].
     pub fn from_jwks(bytes: &[u8]) -> Result<Self, KeyError> {
-        let set = parse_object(bytes).map_err(|_| KeyError::Form)?;
+        let set = parse_object(bytes).map_err(|_| KeyError::Form)?.into_map();
         let Some(Value::Array(keys)) = set.get("keys") else { return Err(KeyError::Form) };
         let mut ring = Self::default();
         for jwk in keys {

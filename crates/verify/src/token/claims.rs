@@ -1,8 +1,8 @@
 //! The claims of an access token, each of its exact JSON type.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use crate::jose::{Json, Object};
 use crate::reason::{Claim, Reason};
 
 /// The longest chain of actors.
@@ -75,7 +75,7 @@ impl AccessClaims {
     }
 
     /// Reads every claim strictly: a claim of another type is refused, never ignored.
-    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Reason> {
+    pub(super) fn read(claims: &Object<'_>) -> Result<Self, Reason> {
         if claims.contains_key("cnf") {
             return Err(Reason::Confirmation);
         }
@@ -97,40 +97,40 @@ impl AccessClaims {
     }
 }
 
-fn get(claims: &Map<String, Value>, claim: Claim) -> Result<&Value, Reason> {
+fn get<'a, 'b>(claims: &'a Object<'b>, claim: Claim) -> Result<&'a Json<'b>, Reason> {
     claims.get(claim.name()).ok_or(Reason::Missing(claim))
 }
 
 fn optional<T>(
-    claims: &Map<String, Value>,
+    claims: &Object<'_>,
     claim: Claim,
-    read: fn(&Map<String, Value>, Claim) -> Result<T, Reason>,
+    read: fn(&Object<'_>, Claim) -> Result<T, Reason>,
 ) -> Result<Option<T>, Reason> {
     if claims.contains_key(claim.name()) { read(claims, claim).map(Some) } else { Ok(None) }
 }
 
 /// A string, perhaps empty.
-fn text(claims: &Map<String, Value>, claim: Claim) -> Result<String, Reason> {
+fn text(claims: &Object<'_>, claim: Claim) -> Result<String, Reason> {
     get(claims, claim)?.as_str().map(str::to_owned).ok_or(Reason::Type(claim))
 }
 
 /// An identifier: a string with something in it.
-fn string(claims: &Map<String, Value>, claim: Claim) -> Result<String, Reason> {
+fn string(claims: &Object<'_>, claim: Claim) -> Result<String, Reason> {
     text(claims, claim).and_then(|text| if text.is_empty() { Err(Reason::Type(claim)) } else { Ok(text) })
 }
 
 /// A whole number that is not negative. `"1700000000"` and `1.7e9` are none.
-fn number(claims: &Map<String, Value>, claim: Claim) -> Result<u64, Reason> {
+fn number(claims: &Object<'_>, claim: Claim) -> Result<u64, Reason> {
     get(claims, claim)?.as_u64().ok_or(Reason::Type(claim))
 }
 
-fn strings(claims: &Map<String, Value>, claim: Claim) -> Result<Vec<String>, Reason> {
+fn strings(claims: &Object<'_>, claim: Claim) -> Result<Vec<String>, Reason> {
     let items = get(claims, claim)?.as_array().ok_or(Reason::Type(claim))?;
     items.iter().map(|item| item.as_str().map(str::to_owned).ok_or(Reason::Type(claim))).collect()
 }
 
 /// Reads the chain of actors from outside in, at most [`MAX_ACTORS`] of them.
-fn read_act(value: &Value) -> Result<Act, Reason> {
+fn read_act(value: &Json<'_>) -> Result<Act, Reason> {
     let mut subjects = Vec::new();
     let mut next = Some(value);
     while let Some(value) = next {
@@ -138,7 +138,7 @@ fn read_act(value: &Value) -> Result<Act, Reason> {
             return Err(Reason::ActDepth);
         }
         let act = value.as_object().ok_or(Reason::Type(Claim::Act))?;
-        let sub = act.get("sub").and_then(Value::as_str).filter(|sub| !sub.is_empty());
+        let sub = act.get("sub").and_then(Json::as_str).filter(|sub| !sub.is_empty());
         subjects.push(sub.ok_or(Reason::Type(Claim::Act))?);
         next = act.get("act");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::jose::{Alg, JsonError, decode, is_alphabet, parse_object};
+use crate::jose::{Alg, Json, JsonError, Object, decode, is_alphabet, parse_object};
 use crate::reason::Reason;
 
 /// No token may be longer. Ours stay well under 2 KiB.
@@ -15,9 +15,18 @@ const MAX_KID_BYTES: usize = 128;
 #[derive(Debug, Clone)]
 pub struct UnverifiedToken<'a> {
     signing_input: &'a str,
-    header: Map<String, Value>,
+    header_bytes: Vec<u8>,
+    header: Header,
     payload: Vec<u8>,
     signature: Vec<u8>,
+}
+
+/// What we read of a header, each with what is wrong with it.
+#[derive(Debug, Clone)]
+struct Header {
+    kind: Result<(), Reason>,
+    alg: Result<Alg, Reason>,
+    kid: Result<String, Reason>,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -30,22 +39,9 @@ impl<'a> UnverifiedToken<'a> {
         if raw.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TooLarge);
         }
-        if !raw.split('.').all(is_alphabet) {
-            return Err(Reason::Alphabet);
-        }
-        let mut parts = raw.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Reason::Segments);
-        };
-        let signing_input = raw.get(..header.len() + 1 + payload.len()).ok_or(Reason::Segments)?;
-        let [header, payload, signature] = [header, payload, signature].map(|part| decode(part).ok_or(Reason::Base64));
-        let header = parse_object(&header?).map_err(|error| match error {
-            JsonError::Syntax => Reason::HeaderJson,
-            JsonError::Duplicate => Reason::HeaderDuplicate,
-        })?;
-        Ok(Self { signing_input, header, payload: payload?, signature: signature? })
+        let (signing_input, [header_bytes, payload, signature]) = split(raw).ok_or_else(|| fault(raw))?;
+        let header = Header::read(&header_bytes)?;
+        Ok(Self { signing_input, header_bytes, header, payload, signature })
     }
 
     /// What the signature is over.
@@ -54,8 +50,8 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// The members of the header.
-    pub fn header(&self) -> &Map<String, Value> {
-        &self.header
+    pub fn header(&self) -> Map<String, Value> {
+        parse_object(&self.header_bytes).map(Object::into_map).unwrap_or_default()
     }
 
     /// The bytes that should be the claims.
@@ -70,34 +66,71 @@ impl<'a> UnverifiedToken<'a> {
 
     /// Whether the header says that it is an access token, and asks for nothing that we do not do.
     pub(crate) fn check_kind(&self) -> Result<(), Reason> {
-        self.check_typ()?;
-        // `b64` changes what is signed (RFC 7797) and would have to be in `crit`.
-        if ["crit", "b64"].iter().any(|name| self.header.contains_key(*name)) {
-            return Err(Reason::Crit);
-        }
-        if ["jwk", "jku", "x5c", "x5u"].iter().any(|name| self.header.contains_key(*name)) {
-            return Err(Reason::EmbeddedKey);
-        }
-        Ok(())
-    }
-
-    /// Compares media types: without a slash, `application/` goes before; case does not count.
-    fn check_typ(&self) -> Result<(), Reason> {
-        let typ = self.header.get("typ").and_then(Value::as_str).ok_or(Reason::Typ)?;
-        let is_access_token = ["at+jwt", "application/at+jwt"].iter().any(|ours| ours.eq_ignore_ascii_case(typ));
-        if is_access_token { Ok(()) } else { Err(Reason::Typ) }
+        self.header.kind
     }
 
     /// The algorithm, from the list of those that exist.
     pub(crate) fn alg(&self) -> Result<Alg, Reason> {
-        let name = self.header.get("alg").and_then(Value::as_str).ok_or(Reason::AlgMissing)?;
-        name.parse().map_err(|_| Reason::AlgNotAllowed)
+        self.header.alg
     }
 
     /// The name of the key. It is hostile input until the signature has been checked.
     pub(crate) fn kid(&self) -> Result<&str, Reason> {
-        let kid = self.header.get("kid").and_then(Value::as_str).ok_or(Reason::KidMissing)?;
-        let is_sane = (1..=MAX_KID_BYTES).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_sane { Ok(kid) } else { Err(Reason::KidMissing) }
+        self.header.kid.as_deref().map_err(|reason| *reason)
     }
+}
+
+/// The signing input and the three parts, decoded.
+fn split(raw: &str) -> Option<(&str, [Vec<u8>; 3])> {
+    let (signing_input, signature) = raw.rsplit_once('.')?;
+    let (header, payload) = signing_input.split_once('.')?;
+    Some((signing_input, [decode(header)?, decode(payload)?, decode(signature)?]))
+}
+
+/// Why a text does not split into three decoded parts.
+fn fault(raw: &str) -> Reason {
+    if !raw.split('.').all(is_alphabet) {
+        Reason::Alphabet
+    } else if raw.split('.').count() != 3 {
+        Reason::Segments
+    } else {
+        Reason::Base64
+    }
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Self, Reason> {
+        let header = parse_object(bytes).map_err(|error| match error {
+            JsonError::Syntax => Reason::HeaderJson,
+            JsonError::Duplicate => Reason::HeaderDuplicate,
+        })?;
+        Ok(Self { kind: kind(&header), alg: alg(&header), kid: kid(&header) })
+    }
+}
+
+fn kind(header: &Object<'_>) -> Result<(), Reason> {
+    // Media types are compared: without a slash, `application/` goes before; case does not count.
+    let typ = header.get("typ").and_then(Json::as_str).ok_or(Reason::Typ)?;
+    if !["at+jwt", "application/at+jwt"].iter().any(|ours| ours.eq_ignore_ascii_case(typ)) {
+        return Err(Reason::Typ);
+    }
+    // `b64` changes what is signed (RFC 7797) and would have to be in `crit`.
+    if ["crit", "b64"].iter().any(|name| header.contains_key(name)) {
+        return Err(Reason::Crit);
+    }
+    if ["jwk", "jku", "x5c", "x5u"].iter().any(|name| header.contains_key(name)) {
+        return Err(Reason::EmbeddedKey);
+    }
+    Ok(())
+}
+
+fn alg(header: &Object<'_>) -> Result<Alg, Reason> {
+    let name = header.get("alg").and_then(Json::as_str).ok_or(Reason::AlgMissing)?;
+    name.parse().map_err(|_| Reason::AlgNotAllowed)
+}
+
+fn kid(header: &Object<'_>) -> Result<String, Reason> {
+    let kid = header.get("kid").and_then(Json::as_str).ok_or(Reason::KidMissing)?;
+    let is_sane = (1..=MAX_KID_BYTES).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_sane { Ok(kid.to_owned()) } else { Err(Reason::KidMissing) }
 }
