@@ -44,7 +44,7 @@ pub(crate) struct Row {
 }
 
 /// Runs every row, prints the table and writes it as JSON.
-pub(crate) fn run(size: Size, json: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn run(size: Size, json: Option<&Path>) -> std::io::Result<()> {
     let rows = rows::all(size);
     println!("{:<66} {:>10} {:>10} {:>8}  to reach", "what", "ours ns", "beside ns", "ratio");
     for row in &rows {
@@ -152,9 +152,11 @@ impl Bench {
     /// Verifies each token once.
     pub(crate) fn warm(&self, tokens: &[String]) {
         let demand = Demand::ordinary();
+        eprintln!("{:?}", self.verifier.cache_stats());
         for token in tokens {
             let decided = futures_util::FutureExt::now_or_never(self.verifier.decide(token, &demand));
             assert!(decided.is_some_and(|decided| decided.is_ok()), "a good token is let in");
         }
+        eprintln!("{:?}", self.verifier.cache_stats());
     }
 }

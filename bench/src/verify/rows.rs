@@ -21,6 +21,14 @@ type BareMap = HashMap<Box<str>, u64, foldhash::fast::RandomState>;
 
 pub(super) fn all(size: Size) -> Vec<Row> {
     let mut rows = Vec::new();
+    if std::env::var_os("ONLY_SEEN").is_some() {
+        let signer = Signer::ed25519();
+        let tokens: Vec<String> = (0..1000).map(|number| signer.token(number, SystemClock.unix_seconds())).collect();
+        rows.extend(seen_before(size, &signer, &tokens[..64]));
+        rows.extend(seen_before(size, &signer, &tokens));
+        rows.push(elite(size, &signer, &tokens));
+        return rows;
+    }
     let now = SystemClock.unix_seconds();
     let signer = Signer::ed25519();
     eprintln!("signing {} tokens …", size.many);

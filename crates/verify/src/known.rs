@@ -8,19 +8,22 @@ use crate::feed::{PolicyTable, Stamp, TokenKeys, View};
 use crate::secret::RawToken;
 use crate::token::VerifiedToken;
 
-/// A verified token, its text, and what state is asked about it.
+/// A verified token, its text, and what state is asked about it. What each decision reads comes first, so that it is in
+/// one cache line.
+#[repr(C)]
 pub(crate) struct KnownToken {
     pub(crate) raw: RawToken,
-    pub(crate) verified: VerifiedToken,
     /// Where a feed is followed.
     pub(crate) state: Option<KnownState>,
+    pub(crate) verified: VerifiedToken,
 }
 
 /// How a token is looked up in a view.
+#[repr(C)]
 pub(crate) struct KnownState {
-    pub(crate) view: Arc<View>,
-    pub(crate) keys: TokenKeys,
     pub(crate) stamp: Stamp,
+    pub(crate) keys: TokenKeys,
+    pub(crate) view: Arc<View>,
 }
 
 impl KnownToken {

@@ -45,6 +45,8 @@ struct Inner {
     check: Option<Arc<dyn OnlineCheck>>,
     max_staleness: Duration,
     drift: Drift,
+    /// The first, shortened by the second.
+    fresh_for: Duration,
     past_bound: PastBound,
     debug_headers: bool,
     cache: Cache<KnownToken>,
@@ -177,7 +179,7 @@ impl Verifier {
 
     fn is_fresh(&self, view: &View) -> bool {
         let now = self.0.clock.moment();
-        view.age(now) <= self.0.drift.shorten(self.0.max_staleness)
+        view.age(now) <= self.0.fresh_for
     }
 
     /// What memory says; `None` if current state has to be asked for.
@@ -186,7 +188,7 @@ impl Verifier {
             // Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
             let needs_state = demand.class == Class::Elite || demand.permission.is_some();
             let as_of_seq = known.verified.claims().epoch;
-            if let Err(reason) = check_expiry(known.verified.claims(), &self.0.profile, self.0.clock.unix_seconds()) {
+            if let Err(reason) = check_expiry(known.verified.claims().exp, &self.0.profile, self.0.clock.unix_seconds()) {
                 return Some(Err(reason.into()));
             }
             return (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }));
@@ -213,7 +215,7 @@ impl Verifier {
         let by_memory = if outcome.standing.is_leased { By::Lease } else { By::Memory };
         let report = report(demand.class, by_memory, &outcome);
         let refuse = |reason| Some(Err(Refusal { reason, report: Some(report) }));
-        if let Err(reason) = check_expiry(known.verified.claims(), &self.0.profile, wall.get()) {
+        if let Err(reason) = check_expiry(state.keys.exp(), &self.0.profile, wall.get()) {
             return refuse(reason);
         }
         match (outcome.judgement, self.may_tell(demand, &outcome)) {
@@ -232,7 +234,7 @@ impl Verifier {
         match demand.class {
             Class::Elite if outcome.standing.is_leased => Tell::FromMemory,
             Class::Elite => Tell::Online,
-            Class::Ordinary if outcome.standing.is_fresh(self.0.max_staleness, self.0.drift) => Tell::FromMemory,
+            Class::Ordinary if outcome.standing.is_fresh(self.0.fresh_for) => Tell::FromMemory,
             Class::Ordinary => match demand.past_bound.unwrap_or(self.0.past_bound) {
                 PastBound::Refuse => Tell::Not,
                 PastBound::Online => Tell::Online,
@@ -346,6 +348,7 @@ impl NeedsKeys {
             check: None,
             max_staleness: Duration::from_secs(5),
             drift: Drift::default(),
+            fresh_for: Duration::ZERO,
             past_bound: PastBound::default(),
             debug_headers: false,
             cache: Cache::new(CacheLimits::default()),
@@ -405,7 +408,8 @@ impl Builder {
     }
 
     /// The verifier.
-    pub fn build(self) -> Verifier {
+    pub fn build(mut self) -> Verifier {
+        self.0.fresh_for = self.0.drift.shorten(self.0.max_staleness);
         Verifier(Arc::new(self.0))
     }
 }

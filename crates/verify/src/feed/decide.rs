@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use super::follower::Drift;
 use super::view::{Judgement, TokenKeys, View};
 use crate::clock::Moment;
 use crate::mutant;
@@ -78,9 +77,9 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether the view is young enough for an ordinary endpoint.
-    pub fn is_fresh(&self, max_staleness: Duration, drift: Drift) -> bool {
-        self.is_known && self.age <= drift.shorten(max_staleness)
+    /// Whether the view is young enough for an ordinary endpoint: at most `bound`, which was shortened by the drift.
+    pub fn is_fresh(&self, bound: Duration) -> bool {
+        self.is_known && self.age <= bound
     }
 }
 

@@ -79,10 +79,11 @@ pub enum Judgement {
 
 /// What of a token the index is asked for, hashed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct TokenKeys {
-    epoch: u64,
     exp: u64,
     audience: usize,
+    epoch: u64,
     /// Refused if there is any: the token, its session.
     revoked: Vec<KeyHash>,
     /// Refused if newer than the epoch: subject, client, actors.
@@ -389,6 +390,11 @@ pub struct TokenParts<'a> {
 }
 
 impl TokenKeys {
+    /// The end of the token, Unix seconds.
+    pub fn exp(&self) -> u64 {
+        self.exp
+    }
+
     /// The number of the audience in its view.
     pub fn audience(&self) -> usize {
         self.audience

@@ -64,7 +64,7 @@ pub fn verify_access_token(
     check_signature(&token, key, alg)?;
     let claims = parse_claims(&token)?;
     check_claims(&claims, profile, now_unix)?;
-    check_expiry(&claims, profile, now_unix)?;
+    check_expiry(claims.exp, profile, now_unix)?;
     Ok(VerifiedToken { claims, kid: kid.to_owned(), alg })
 }
 
@@ -104,7 +104,7 @@ fn check_claims(claims: &AccessClaims, profile: &Profile, now_unix: u64) -> Resu
 }
 
 /// A token holds while `now < exp + leeway` (RFC 7519 section 4.1.4).
-pub(crate) fn check_expiry(claims: &AccessClaims, profile: &Profile, now_unix: u64) -> Result<(), Reason> {
-    let end = claims.exp.saturating_add(profile.leeway.as_secs());
+pub(crate) fn check_expiry(exp: u64, profile: &Profile, now_unix: u64) -> Result<(), Reason> {
+    let end = exp.saturating_add(profile.leeway.as_secs());
     if now_unix < end { Ok(()) } else { Err(Reason::ExpPast) }
 }
