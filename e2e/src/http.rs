@@ -23,13 +23,13 @@ impl Default for Http {
 impl Http {
     /// With a pool of connections of its own.
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .expect("a client");
-        Self { client }
+        Self { client: builder().build().expect("a client") }
+    }
+
+    /// The same, trusting these certificates and no others.
+    pub fn trusting(roots_pem: &str) -> Self {
+        let roots = reqwest::Certificate::from_pem_bundle(roots_pem.as_bytes()).expect("certificates");
+        Self { client: builder().tls_certs_only(roots).build().expect("a client") }
     }
 
     /// GET.
@@ -50,6 +50,19 @@ impl Http {
         let inner = self.client.request(parsed, url).header("x-request-id", &id);
         Request { inner, what: format!("{method} {url}"), id }
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(Duration::from_secs(60))
+}
+
+/// The certificate (DER) that is shown to a new connection at `url`, where it is trusted by `roots_pem`.
+pub async fn certificate_of(url: &str, roots_pem: &str) -> Vec<u8> {
+    let roots = reqwest::Certificate::from_pem_bundle(roots_pem.as_bytes()).expect("certificates");
+    let client = builder().tls_certs_only(roots).tls_info(true).build().expect("a client");
+    let answer = client.get(url).send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+    let session = answer.extensions().get::<reqwest::tls::TlsInfo>().expect("a connection by TLS");
+    session.peer_certificate().expect("a certificate").to_vec()
 }
 
 /// A request in the making. It carries an id of its own, by which its lines in the log are found.

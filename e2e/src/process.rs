@@ -41,22 +41,32 @@ pub struct Log {
     inner: Arc<(Mutex<VecDeque<String>>, Condvar)>,
 }
 
+/// All logs of a run together, in the file that `PROPUSK_E2E_LOG` names: to look up the id of a request that failed.
+static KEPT_LOG: LazyLock<Option<std::fs::File>> = LazyLock::new(|| {
+    let path = std::env::var_os("PROPUSK_E2E_LOG")?;
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    Some(file.unwrap_or_else(|error| panic!("PROPUSK_E2E_LOG: {error}")))
+});
+
 /// Enough for every test; a flood does not grow the test's own memory without bound.
 const KEPT_LINES: usize = 50_000;
 
 impl Log {
     /// Reads `source` to its end on a thread of its own.
-    pub fn follow(&self, source: impl Read + Send + 'static) {
+    pub fn follow(&self, source: impl Read + Send + 'static) -> std::thread::JoinHandle<()> {
         let log = self.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(source).split(b'\n') {
                 let Ok(line) = line else { return };
                 log.push(String::from_utf8_lossy(&line).into_owned());
             }
-        });
+        })
     }
 
     fn push(&self, line: String) {
+        if let Some(file) = KEPT_LOG.as_ref() {
+            drop(writeln!(&*file, "{line}"));
+        }
         let (lines, changed) = &*self.inner;
         let mut lines = lines.lock().expect("log");
         if lines.len() == KEPT_LINES {
@@ -107,6 +117,7 @@ pub struct Process {
     /// What it writes to standard output after the first line.
     pub rest: Log,
     stdout: Option<BufReader<std::process::ChildStdout>>,
+    logging: Option<std::thread::JoinHandle<()>>,
     guardian: Guardian,
 }
 
@@ -115,10 +126,10 @@ impl Process {
     pub fn start(command: &mut Command, log: &Log) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        log.follow(child.stderr.take().expect("piped"));
+        let logging = Some(log.follow(child.stderr.take().expect("piped")));
         let stdout = child.stdout.take().map(BufReader::new);
         let guardian = Guardian::of(&[child.id()]);
-        Self { child, log: log.clone(), rest: Log::default(), stdout, guardian }
+        Self { child, log: log.clone(), rest: Log::default(), stdout, logging, guardian }
     }
 
     /// Its process id.
@@ -153,7 +164,7 @@ impl Process {
         crate::within(limit, || self.child.try_wait().expect("wait"))
     }
 
-    /// Everything it wrote to standard output, and its status; it must end within `limit`.
+    /// Everything it wrote to standard output, and its status; it must end within `limit`. Its log is then whole.
     pub fn finish(mut self, limit: Duration) -> (ExitStatus, String) {
         let mut stdout = self.stdout.take().expect("standard output is read once");
         let reader = std::thread::spawn(move || {
@@ -164,6 +175,7 @@ impl Process {
         let Some(status) = self.wait(limit) else {
             panic!("did not end within {limit:?}; the log:\n{}", self.log.text());
         };
+        self.logging.take().expect("read once").join().expect("reader");
         (status, reader.join().expect("reader"))
     }
 }
@@ -222,9 +234,11 @@ impl Guardian {
     }
 }
 
-/// Whether a process has ended; one that its parent has not yet asked about counts as ended.
+/// Whether a process has ended; one that its parent has not yet asked about counts as ended. Its sockets are closed
+/// only when its last thread is gone.
 pub fn is_gone(pid: u32) -> bool {
-    matches!(state(pid), None | Some('Z' | 'X'))
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    threads <= 1 && matches!(state(pid), None | Some('Z' | 'X'))
 }
 
 /// Whether a process is stopped by a signal.

@@ -260,14 +260,15 @@ impl System {
 
     /// Starts a part again by the command line of the ready line. Does not wait for it to be ready.
     pub fn restart(&self, part: &str) {
-        self.restart_with(part, str::to_owned);
+        self.restart_with(part, str::to_owned, &[]);
     }
 
-    /// The same with another command line: each of its words passes through `edit`.
-    pub fn restart_with(&self, part: &str, edit: impl Fn(&str) -> String) {
+    /// The same with another command line, of which each word passes through `edit`, and with these variables in its
+    /// environment.
+    pub fn restart_with(&self, part: &str, edit: impl Fn(&str) -> String, variables: &[(&str, &str)]) {
         let argv: Vec<String> = self.part(part).argv.iter().map(|word| edit(word)).collect();
         let mut command = without_settings(Command::new(&argv[0]));
-        command.args(&argv[1..]);
+        command.args(&argv[1..]).envs(variables.iter().copied());
         let process = Process::start(&mut command, &self.log);
         self.restarted.lock().expect("restarted").push((part.to_owned(), process));
     }

@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Models and a simulation of the feed, over the very state machines that ship.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "for development only: a model that goes wrong has to stop"
+)]
+
+pub mod broken;
+mod view;
+pub mod world;

@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("model", &["propusk-core", "propusk-verify"]),
+    ("bench", &["propusk-core", "propusk-server", "propusk-store", "propusk-verify"]),
     // They see the product from outside only.
     ("e2e", &[]),
     ("xtask", &[]),

@@ -3,6 +3,7 @@
 //! A task only starts ordinary tools (cargo, git-free) and prints what it does, so that each step can be repeated by
 //! hand. Nothing is installed on a developer's machine; see [`tools`].
 
+mod bench;
 mod generated;
 mod house;
 mod hygiene;
@@ -10,6 +11,7 @@ mod steps;
 mod suite;
 mod tools;
 mod tree;
+mod wrapper;
 
 use std::process::ExitCode;
 
@@ -20,10 +22,14 @@ cargo xtask <task>
   check     the cheap half of it: formatting, arrows between crates, budgets and bans of dependencies, hygiene, lints
   e2e       the end-to-end tests alone; words after it choose those whose names contain one
   model     the full run of the models of the feed (longer than the bounded run inside `test`)
+  bench     measure what is promised, in a release build: `bench feed`; `bench help` lists what there is
   example   write propusk.example.toml anew from the registry of configuration keys
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = wrapper::run_if_called_as_one() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
@@ -31,6 +37,7 @@ fn main() -> ExitCode {
         ["check"] => suite::check(),
         ["e2e", filters @ ..] => suite::e2e(filters),
         ["model", rest @ ..] => suite::model(rest),
+        ["bench", rest @ ..] => bench::bench(rest),
         ["example"] => generated::write_example(),
         [] | ["help" | "--help" | "-h"] => {
             eprint!("{USAGE}");

@@ -44,6 +44,11 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
 /// In CI the lock file must already be right, and what is missing may be installed.
 pub(crate) fn in_ci() -> bool {
     std::env::var_os("CI").is_some() || std::env::var_os("PROPUSK_CI").is_some()

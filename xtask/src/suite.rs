@@ -4,18 +4,22 @@
 //! by target rather than by package. With another selection of packages cargo would resolve other features and compile
 //! half of the dependencies once more.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::steps::{Steps, cargo, locked_cargo, output, root, run};
+use crate::steps::{Steps, cargo, locked_cargo, output, run, target};
+use crate::wrapper::with_cfg;
 use crate::{generated, house, hygiene, tools, tree};
 
 /// The target that holds all end-to-end tests.
 const E2E: &str = "e2e";
 /// The package of the models of the feed.
 const MODEL: &str = "model";
+/// What compiles the switches in by which the models break one rule at a time.
+const MUTANTS: &str = "propusk_mutants";
 
 /// `cargo xtask test`.
 pub(crate) fn test() -> Result<()> {
@@ -28,18 +32,15 @@ pub(crate) fn test() -> Result<()> {
     })?;
     steps.run("build", || run(&mut locked_cargo("build", &["--workspace", "--bins", "--tests"])))?;
     steps.run("generated files are up to date", || generated::check(&product()))?;
-    let (unit, models) = targets()?;
+    let unit = unit_targets()?;
     steps.run("unit and integration tests", || {
         let mut command = locked_cargo("test", &["--workspace", "--lib", "--bins"]);
         run(command.args(unit.iter().flat_map(|name| ["--test", name])))
     })?;
     steps.run("documentation tests", || run(&mut locked_cargo("test", &["--workspace", "--doc"])))?;
-    if !models.is_empty() {
-        steps.run("models of the feed, bounded", || {
-            let mut command = locked_cargo("test", &["--workspace"]);
-            run(command.args(models.iter().flat_map(|name| ["--test", name])))
-        })?;
-    }
+    steps.run("models of the feed, bounded, and every rule broken once", || {
+        run(&mut with_cfg(locked_cargo("test", &["-p", MODEL]), MUTANTS)?)
+    })?;
     steps.run("end to end, with real processes", || end_to_end(&[]))?;
     steps.finish();
     Ok(())
@@ -61,7 +62,7 @@ pub(crate) fn e2e(filters: &[&str]) -> Result<()> {
 
 /// `cargo xtask model`: the model crate's own binary, whatever it is told.
 pub(crate) fn model(arguments: &[&str]) -> Result<()> {
-    run(cargo(["run", "-p", MODEL, "--"]).args(arguments))
+    run(with_cfg(cargo(["run", "-p", MODEL, "--"]), MUTANTS)?.args(arguments))
 }
 
 fn cheap(steps: &mut Steps) -> Result<()> {
@@ -78,26 +79,25 @@ fn end_to_end(filters: &[&str]) -> Result<()> {
     run(command.args(filters).env("PROPUSK_BIN", product()))
 }
 
-/// The names of all files of integration tests but the end-to-end ones, and those of the models by themselves.
-fn targets() -> Result<(Vec<String>, Vec<String>)> {
+/// The names of all files of integration tests that have no step of their own.
+fn unit_targets() -> Result<BTreeSet<String>> {
     let metadata = output(&mut cargo(["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata")?;
-    let (mut unit, mut models) = (Vec::new(), Vec::new());
-    for package in metadata.get("packages").and_then(Value::as_array).context("no packages")? {
-        let is_model = package.get("name").and_then(Value::as_str) == Some(MODEL);
+    let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
+    let mut names = BTreeSet::new();
+    for package in packages.iter().filter(|package| package.get("name").is_none_or(|name| name != MODEL)) {
         for target in package.get("targets").and_then(Value::as_array).context("no targets")? {
             let kinds = target.get("kind").and_then(Value::as_array).context("no kind")?;
             let name = target.get("name").and_then(Value::as_str).context("no name")?;
             if kinds.iter().any(|kind| kind == "test") && name != E2E {
-                if is_model { &mut models } else { &mut unit }.push(name.to_owned());
+                names.insert(name.to_owned());
             }
         }
     }
-    Ok((unit, models))
+    Ok(names)
 }
 
 /// Where `cargo build` puts it.
 fn product() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    target.join("debug").join("propusk")
+    target().join("debug").join("propusk")
 }

@@ -31,6 +31,12 @@ const TOOLS: &[Tool] = &[
         install: "sudo apt-get install python3 python3-venv",
     },
     Tool {
+        what: "libfaketime (for the test with stepped clocks)",
+        probe: &["faketime", "--version"],
+        packages: &["faketime"],
+        install: "sudo apt-get install faketime",
+    },
+    Tool {
         what: "rustfmt",
         probe: &["cargo", "fmt", "--version"],
         packages: &[],

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use propusk_core::keys::Kek;
+use propusk_core::keys::{Kek, Schedule};
 use propusk_core::secret::PlainSecret;
 use propusk_core::settings::{Argon2Settings, MAX_ACCESS_TTL, Settings};
 use propusk_server::{Authority as Server, Listeners, ServerConfig, demo};
@@ -85,7 +85,11 @@ fn config(spec: Spec) -> Result<ServerConfig> {
         synchronous: Synchronous::Full,
         kek: Kek::from_text(&spec.kek)?,
         hash_queue: 64,
-        jwks_max_age: Duration::from_secs(60),
+        key_schedule: Schedule {
+            settle: Duration::from_secs(60),
+            max_age: Duration::from_secs(60),
+            rotate_every: Duration::ZERO,
+        },
         publish_all_keys: false,
         lease: Duration::from_millis(spec.lease_ms),
         revoke_wait_limit: Duration::from_secs(5),
@@ -160,8 +164,8 @@ impl Authority {
     pub(crate) async fn revoke(&self, jti: &str) -> Result<u64> {
         let request = self.http.post(self.url("/admin/v1/tokens/revoke")).bearer_auth(&self.admin_token);
         let answer = checked(request.json(&json!({ "jti": jti })).send().await?).await?;
-        match (answer["outcome"].as_str(), answer["seq"].as_u64()) {
-            (Some("enforced"), Some(seq)) => Ok(seq),
+        match (text(&answer, "outcome")?, answer.get("seq").and_then(Value::as_u64)) {
+            ("enforced", Some(seq)) => Ok(seq),
             _ => bail!("a revocation was not enforced: {answer}"),
         }
     }
@@ -171,8 +175,8 @@ impl Authority {
         const PASSWORD: &str = "correct horse battery staple";
         let credentials = json!({ "username": username, "password": PASSWORD });
         let made = self.http.post(self.url("/auth/register")).json(&credentials).send().await?;
-        let id = checked(made).await?["id"].as_str().context("no id")?.to_owned();
-        let role = self.url(&format!("/admin/v1/users/{id}/roles/cars/buyer"));
+        let made = checked(made).await?;
+        let role = self.url(&format!("/admin/v1/users/{}/roles/cars/buyer", text(&made, "id")?));
         checked(self.http.put(role).bearer_auth(&self.admin_token).send().await?).await?;
         let login = json!({ "username": username, "password": PASSWORD, "audience": "cars" });
         access_token(self.http.post(self.url("/auth/login")).json(&login).send().await?).await
@@ -180,8 +184,11 @@ impl Authority {
 }
 
 async fn access_token(response: Response) -> Result<String> {
-    let answer = checked(response).await?;
-    Ok(answer["access_token"].as_str().context("no access_token")?.to_owned())
+    Ok(text(&checked(response).await?, "access_token")?.to_owned())
+}
+
+fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str> {
+    answer.get(member).and_then(Value::as_str).with_context(|| format!("no {member} in an answer"))
 }
 
 /// The body of an answer that is good.

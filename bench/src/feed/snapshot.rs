@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use propusk_core::log;
-use propusk_core::store::StoreError;
 use propusk_store::{SqliteStore, Synchronous};
 
 use super::Settings;
@@ -75,7 +74,7 @@ async fn read_through(store: &SqliteStore) -> Result<Sorted> {
         let begun = Instant::now();
         let mut after = 0;
         loop {
-            let rows = store.read(move |tx| Ok::<_, StoreError>(tx.events_after(after, OF_A_PART)?)).await?;
+            let rows = store.read(move |tx| tx.events_after(after, OF_A_PART)).await?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
         }

@@ -4,9 +4,9 @@ use crate::audit::Actor;
 use crate::env::Env;
 use crate::id::{ClientId, Subject};
 use crate::log::{self, Change};
-use crate::roles;
+use crate::roles::Admins;
 use crate::secret::{HashedSecret, PlainSecret};
-use crate::store::{AuditEntry, Client, Holder, StoreError, Tx};
+use crate::store::{AuditEntry, Client, StoreError, Tx};
 
 /// The built-in client of the JSON calls under `/auth`. It has no secret and uses no grant of the token endpoint.
 pub const AUTH_API: &str = "auth-api";
@@ -61,11 +61,12 @@ pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> R
     if client.disabled {
         return Ok(log::nothing_changed(tx)?);
     }
-    if roles::is_last_admin(tx, &Holder::Client(id.clone()))? {
-        return Err(ClientChangeError::LastAdmin);
-    }
+    let admins = Admins::before(tx)?;
     client.disabled = true;
     tx.update_client(&client)?;
+    if !admins.are_left(tx)? {
+        return Err(ClientChangeError::LastAdmin);
+    }
     let entry = AuditEntry { subject: id.to_string(), ..actor.entry("client_disabled", "ok") };
     tx.append_audit(&entry, env.now)?;
     Ok(log::append(tx, env, &Change::SubjectEnded(Subject::Client(id.clone())))?)

@@ -68,6 +68,8 @@ ids! {
     ClientId("a client id", client_id);
     /// A service, which is an audience: the claim `aud`.
     ServiceId("a service id", name);
+    /// A set of people who hold roles together.
+    GroupId("a group id", name);
     /// A role within one service.
     RoleName("a role", name);
     /// A permission, `service:action` by convention; `service:*` covers all of a service.
@@ -157,7 +159,7 @@ impl Jti {
 }
 
 /// Who a token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A person.
     User(UserId),

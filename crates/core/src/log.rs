@@ -13,7 +13,7 @@ use crate::env::{Env, Timestamp};
 use crate::id::{Jti, Kid, ServiceId, SessionId, Subject, UserId};
 use crate::roles;
 use crate::settings::MAX_ACCESS_TTL;
-use crate::store::{Holder, LogState, StoreError, Tx};
+use crate::store::{LogState, StoreError, Tx};
 
 /// An event, as operations append it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub fn judge(tx: &dyn Tx, item: &CheckItem) -> Result<CheckVerdict, StoreError> 
     let (Ok(subject), Ok(audience)) = (item.sub.parse::<Subject>(), item.aud.parse::<ServiceId>()) else {
         return Ok(CheckVerdict::Refused);
     };
-    let held = roles::effective(tx, &Holder::from(subject), &audience)?;
+    let held = roles::effective(tx, &subject, &audience)?;
     Ok(CheckVerdict::Good {
         roles: held.roles.iter().map(ToString::to_string).collect(),
         permissions: held.permissions.iter().map(ToString::to_string).collect(),

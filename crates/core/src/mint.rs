@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::id::{ClientId, Jti, RoleName, ServiceId, SessionId, Subject};
 use crate::roles;
 use crate::settings::{MAX_ACCESS_TTL, Settings};
-use crate::store::{Holder, LogState, SealedKey, Service, StoreError, Tx};
+use crate::store::{LogState, SealedKey, Service, StoreError, Tx};
 
 /// What a token is wanted for.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ pub fn prepare(
     let audience = &request.audience.id;
     let key = tx.active_key(audience)?.ok_or_else(|| MintError::NoKey(audience.clone()))?;
     let log = tx.log_state()?;
-    let held = roles::effective(tx, &Holder::from(request.subject.clone()), audience)?;
+    let held = roles::held_at(tx, &request.subject, audience)?;
     let now = env.now.unix_seconds();
     let wanted = (now + access_ttl(settings, &request.audience).as_secs()).min(request.not_after.unwrap_or(u64::MAX));
     let Bounds { epoch, exp } = bounds(&log, wanted);
@@ -105,7 +105,7 @@ pub fn prepare(
         exp,
         jti: &jti,
         epoch,
-        roles: &held.roles,
+        roles: &held,
         sid: request.sid.as_ref(),
         act: request.act.as_ref(),
     };

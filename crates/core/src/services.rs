@@ -2,10 +2,8 @@
 
 use crate::audit::Actor;
 use crate::env::Env;
-use crate::id::Permission;
 use crate::keys::{self, FreshKey};
-use crate::log::{self, Change};
-use crate::store::{AuditEntry, RoleGrant, Service, StoreError, Tx};
+use crate::store::{AuditEntry, Service, StoreError, Tx};
 
 /// Why no service was registered.
 #[derive(Debug, thiserror::Error)]
@@ -36,29 +34,5 @@ pub fn create(
     keys::install_first_keys(tx, env, active, spare)?;
     let entry = AuditEntry { service: Some(service.id.to_string()), ..actor.entry("service_created", "ok") };
     tx.append_audit(&entry, env.now)?;
-    Ok(log::append(tx, env, &Change::KeysChanged(service.id.clone()))?)
-}
-
-/// Makes a role of a service, or replaces what it permits. Answers the position in the log to wait for.
-///
-/// # Errors
-/// When the store fails.
-pub fn put_role(
-    tx: &mut dyn Tx,
-    env: Env<'_>,
-    actor: &Actor,
-    role: &RoleGrant,
-    permissions: &[Permission],
-) -> Result<u64, StoreError> {
-    if tx.role_exists(role)? && tx.permissions_of_role(role)? == permissions {
-        return log::nothing_changed(tx);
-    }
-    tx.put_role(role, permissions)?;
-    let entry = AuditEntry {
-        subject: role.role.to_string(),
-        service: Some(role.service.to_string()),
-        ..actor.entry("role_put", "ok")
-    };
-    tx.append_audit(&entry, env.now)?;
-    log::append(tx, env, &Change::PolicyChanged(role.service.clone()))
+    Ok(keys::publish(tx, env, &service.id)?)
 }

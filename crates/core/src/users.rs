@@ -1,13 +1,14 @@
-//! People: registration, disabling, enabling.
+//! People: registration, changes, disabling, enabling, and the end.
 
 use crate::audit::Actor;
 use crate::env::Env;
 use crate::id::{SessionId, Subject, UserId};
 use crate::log::{self, Change};
-use crate::roles;
+use crate::roles::Admins;
 use crate::sessions;
-use crate::store::{AuditEntry, Holder, Page, StoreError, Tx, User};
+use crate::store::{AuditEntry, GoneId, Page, StoreError, Tx, User};
 use crate::username::{self, UsernameError};
+use crate::version::Expected;
 
 /// A person who wants to register; the password is hashed already.
 #[derive(Debug, Clone)]
@@ -16,8 +17,8 @@ pub struct NewUser {
     pub username: String,
     /// As it was typed, its domain lower-cased.
     pub email: Option<String>,
-    /// An argon2id hash in PHC form.
-    pub password_hash: String,
+    /// An argon2id hash in PHC form; without one there is no signing in by password.
+    pub password_hash: Option<String>,
 }
 
 /// Why nobody was registered.
@@ -40,10 +41,11 @@ pub fn register(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, new: NewUser) -> R
         id: UserId::generate(env.random),
         username: new.username,
         email: new.email,
-        password_hash: Some(new.password_hash),
+        password_hash: new.password_hash,
         disabled: false,
         ended_seq: 0,
         created_at: env.now,
+        version: 1,
     };
     if !tx.insert_user(&user)? {
         return Err(RegisterError::UsernameTaken);
@@ -77,18 +79,95 @@ pub fn normal_email(text: &str) -> Option<String> {
     (domain_ok && local_ok && text.len() <= 254).then(|| format!("{local}@{}", domain.to_lowercase()))
 }
 
-/// Why a person was neither disabled nor enabled.
+/// Why a person was left as before.
 #[derive(Debug, thiserror::Error)]
 pub enum UserChangeError {
     /// No such person.
     #[error("no such user")]
     Unknown,
+    /// Somebody else has the username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The person is not what the author of the change saw.
+    #[error("the user was changed meanwhile")]
+    Changed,
     /// It is the last administrator.
     #[error("the last administrator")]
     LastAdmin,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What is to be changed of a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserChange {
+    /// Another username, in the stored form of [`username::stored_form`].
+    pub username: Option<String>,
+    /// Another address, or none any more.
+    pub email: Option<Option<String>>,
+}
+
+/// Changes a person. Answers what became of this person, and the position in the log to wait for.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn change(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    id: &UserId,
+    change: UserChange,
+    expected: &Expected,
+) -> Result<(User, u64), UserChangeError> {
+    let mut user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    if !expected.allows(Some(user.version)) {
+        return Err(UserChangeError::Changed);
+    }
+    let username = change.username.filter(|new| *new != user.username);
+    let email = change.email.filter(|new| *new != user.email);
+    if username.is_none() && email.is_none() {
+        let head = log::nothing_changed(tx)?;
+        return Ok((user, head));
+    }
+    if let Some(username) = &username
+        && !tx.rename_user(id, username)?
+    {
+        return Err(UserChangeError::UsernameTaken);
+    }
+    if let Some(email) = email {
+        user.email = email;
+        tx.update_user(&user)?;
+    }
+    tx.append_audit(&entry(actor, "user_changed", id), env.now)?;
+    let changed = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    let seq = log::append(tx, env, &Change::SubjectChanged(Subject::User(id.clone())))?;
+    Ok((changed, seq))
+}
+
+/// Erases a person: every session and token ends, and nothing personal is left. The id stays behind, for the audit log,
+/// and is not given again. Answers the position in the log to wait for.
+///
+/// # Errors
+/// [`UserChangeError`].
+pub fn delete(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    id: &UserId,
+    expected: &Expected,
+) -> Result<u64, UserChangeError> {
+    let user = tx.user(id)?.ok_or(UserChangeError::Unknown)?;
+    if !expected.allows(Some(user.version)) {
+        return Err(UserChangeError::Changed);
+    }
+    let admins = Admins::before(tx)?;
+    tx.delete(&GoneId::User(id.clone()), env.now)?;
+    if !admins.are_left(tx)? {
+        return Err(UserChangeError::LastAdmin);
+    }
+    tx.append_audit(&entry(actor, "user_deleted", id), env.now)?;
+    Ok(log::append(tx, env, &Change::SubjectEnded(Subject::User(id.clone())))?)
 }
 
 /// Disables a person: every session and token ends. Answers the position in the log to wait for.
@@ -100,11 +179,10 @@ pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &UserId) -> Res
     if user.disabled {
         return Ok(log::nothing_changed(tx)?);
     }
-    if roles::is_last_admin(tx, &Holder::User(id.clone()))? {
-        return Err(UserChangeError::LastAdmin);
-    }
+    let admins = Admins::before(tx)?;
     tx.append_audit(&entry(actor, "user_disabled", id), env.now)?;
-    Ok(end_everything(tx, env, User { disabled: true, ..user })?)
+    let seq = end_everything(tx, env, User { disabled: true, ..user })?;
+    if admins.are_left(tx)? { Ok(seq) } else { Err(UserChangeError::LastAdmin) }
 }
 
 /// Lets a disabled person sign in again; sessions and tokens from before stay ended. Answers the head of the log.

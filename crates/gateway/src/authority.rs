@@ -12,6 +12,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -98,9 +99,23 @@ impl Asker {
 pub(crate) struct Authority {
     upstream: Arc<Upstream>,
     authorization: HeaderValue,
-    timeout: Duration,
-    connect: Duration,
+    calls: Calls,
+    /// Calls that wait for their turn, and those that run.
+    admitted: Semaphore,
+    running: Semaphore,
 }
+
+/// How calls are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calls {
+    pub(crate) connect: Duration,
+    /// For all of a call.
+    pub(crate) timeout: Duration,
+    pub(crate) at_a_time: usize,
+}
+
+/// So many calls wait for one that runs.
+const WAITING_PER_CALL: usize = 16;
 
 impl Authority {
     /// With the gateway's own client id and secret.
@@ -108,8 +123,7 @@ impl Authority {
         upstream: Arc<Upstream>,
         client_id: &str,
         client_secret: &str,
-        connect: Duration,
-        timeout: Duration,
+        calls: Calls,
     ) -> Result<Self, http::header::InvalidHeaderValue> {
         // RFC 6749 section 2.3.1: each half is form-encoded first.
         let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -117,7 +131,9 @@ impl Authority {
         let header = Zeroizing::new(format!("Basic {}", Base64::encode_string(pair.as_bytes())));
         let mut authorization = HeaderValue::from_str(&header)?;
         authorization.set_sensitive(true);
-        Ok(Self { upstream, authorization, timeout, connect })
+        let running = Semaphore::new(calls.at_a_time);
+        let admitted = Semaphore::new(calls.at_a_time.saturating_mul(1 + WAITING_PER_CALL).min(Semaphore::MAX_PERMITS));
+        Ok(Self { upstream, authorization, calls, admitted, running })
     }
 
     pub(crate) fn upstream(&self) -> &Arc<Upstream> {
@@ -132,6 +148,10 @@ impl Authority {
         audience: &str,
         asker: &Asker,
     ) -> Result<Tokens, AuthorityError> {
+        // An empty parameter counts as absent (RFC 6749 section 3.2): the authority would call the request malformed.
+        if username.is_empty() || password.expose().is_empty() {
+            return Err(AuthorityError::Refused);
+        }
         let form = [
             ("grant_type", "password"),
             ("username", username),
@@ -228,17 +248,23 @@ impl Authority {
             .map_err(|_| nonsense())
     }
 
-    /// Sends a request and reads the whole answer, all within the limit.
+    /// Sends a request and reads the whole answer, all within the limit. Who has asked is not let go when its client
+    /// is, so it is here that calls are counted.
     async fn call(&self, request: Request<RequestBody>) -> Result<(Response<()>, Zeroizing<Vec<u8>>), AuthorityError> {
-        let timeouts = SendTimeouts { connect: self.connect.min(self.timeout), answer: self.timeout };
+        let Calls { connect, timeout, .. } = self.calls;
+        let timeouts = SendTimeouts { connect: connect.min(timeout), answer: timeout };
+        let Ok(_admitted) = self.admitted.try_acquire() else {
+            return Err(AuthorityError::Busy { retry_after_s: 1 });
+        };
         let calling = async {
+            let _running = self.running.acquire().await;
             let (answer, lease) = self.upstream.send(request, timeouts, None).await?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|_| SendError::AnswerTimeout)?;
             lease.give_back();
             Ok::<_, SendError>((Response::from_parts(head, ()), Zeroizing::new(body.to_bytes().to_vec())))
         };
-        match tokio::time::timeout(self.timeout, calling).await {
+        match tokio::time::timeout(timeout, calling).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the authority did not answer");

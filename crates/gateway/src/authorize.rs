@@ -26,6 +26,7 @@ pub(crate) struct Granted {
 }
 
 /// The session behind a request, kept as long as the request runs.
+#[derive(Clone)]
 pub(crate) enum Held {
     /// Of a cookie, which knew this generation of it.
     Cookie { slot: Arc<Slot>, generation: u64 },
@@ -176,6 +177,20 @@ impl Gateway {
             }
             (error, _) => Denied::plain(self.no_token(target, error)),
         })
+    }
+
+    /// Whether somebody who was let in would be let in now.
+    pub(crate) async fn still_stands(
+        &self,
+        context: &Context,
+        target: &Target,
+        token: &Secret,
+        held: Option<&Held>,
+    ) -> bool {
+        match held {
+            Some(held) => self.stands(context, target, held.slot()).await.is_ok(),
+            None => self.decide(target, token).await.is_ok(),
+        }
     }
 
     async fn decide(&self, target: &Target, token: &Secret) -> Result<Report, Refusal> {

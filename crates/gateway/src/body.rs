@@ -11,18 +11,39 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::pool::Lease;
+use crate::watch::Watch;
+
+/// Why the body of an answer breaks off.
+type AnswerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer.
 pub(crate) enum AnswerBody {
     /// Ours, in one piece.
     Own(Option<Bytes>),
-    /// An upstream's, as it comes. The lease gives the connection back when the body is over.
-    Upstream(Incoming, Option<Lease>),
+    /// An upstream's, as it comes.
+    Upstream {
+        incoming: Incoming,
+        /// Gives the connection back when the body is over.
+        lease: Option<Lease>,
+        /// Breaks it off when the caller would not be let through any more.
+        watch: Option<Watch>,
+    },
 }
 
 impl AnswerBody {
     pub(crate) fn empty() -> Self {
         Self::Own(None)
+    }
+
+    pub(crate) fn upstream(incoming: Incoming, lease: Lease) -> Self {
+        Self::Upstream { incoming, lease: Some(lease), watch: None }
+    }
+
+    /// Has it watched until it is over.
+    pub(crate) fn watched(&mut self, new: Watch) {
+        if let Self::Upstream { watch, .. } = self {
+            *watch = Some(new);
+        }
     }
 }
 
@@ -40,20 +61,31 @@ impl From<String> for AnswerBody {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         match self.get_mut() {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Upstream(incoming, lease) => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
+            Self::Upstream { incoming, lease, watch } => {
+                if let Some(watch) = watch
+                    && !ready!(watch.poll_stands(cx))
+                {
+                    return Poll::Ready(Some(Err("the caller would not be let through any more".into())));
+                }
+                let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
+                    if let Some(watch) = watch {
+                        watch.wake_when_due(cx);
+                    }
+                    return Poll::Pending;
+                };
                 if frame.is_none()
                     && let Some(lease) = lease.take()
                 {
                     lease.give_back();
                 }
                 // Trailers end here: what they may mean is agreed hop by hop.
-                Poll::Ready(frame.filter(|frame| !matches!(frame, Ok(frame) if frame.is_trailers())))
+                let frame = frame.filter(|frame| !matches!(frame, Ok(frame) if frame.is_trailers()));
+                Poll::Ready(frame.map(|frame| frame.map_err(AnswerError::from)))
             }
         }
     }
@@ -61,14 +93,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Upstream(incoming, _) => incoming.is_end_stream(),
+            Self::Upstream { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Upstream(incoming, _) => incoming.size_hint(),
+            Self::Upstream { incoming, .. } => incoming.size_hint(),
         }
     }
 }
@@ -76,7 +108,7 @@ impl Body for AnswerBody {
 impl Drop for AnswerBody {
     fn drop(&mut self) {
         // With a known length the engine stops at the last byte and does not ask for the end.
-        if let Self::Upstream(incoming, lease) = self
+        if let Self::Upstream { incoming, lease, .. } = self
             && incoming.is_end_stream()
             && let Some(lease) = lease.take()
         {

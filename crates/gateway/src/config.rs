@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use propusk_verify::decision::PastBound;
+use propusk_verify::feed::FeedOptions;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -18,6 +20,8 @@ pub struct GatewayConfig {
     pub authority: String,
     /// URL of the authority's gRPC listener, which tells of keys and revocations, as in `http://127.0.0.1:8083`.
     pub feed: String,
+    /// How the authority's log is followed.
+    pub feed_options: FeedOptions,
     /// The gateway's own client at the authority; first-party, with the password and refresh grants.
     pub client_id: String,
     /// Its secret.
@@ -26,6 +30,10 @@ pub struct GatewayConfig {
     pub cookie_key: Zeroizing<[u8; 32]>,
     /// Keys that sealed them before; cookies under these are still opened, and replaced at the next refresh.
     pub previous_cookie_keys: Vec<Zeroizing<[u8; 32]>>,
+    /// Speaks TLS with its clients, by these certificates; without it plain HTTP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Trusts only these certificates, PEM, at authority and upstreams; without them those of the machine.
+    pub roots_pem: Option<String>,
     /// Where browsers see this gateway, as in `https://example.com`. Without it the `Host` of a request counts.
     pub public_origin: Option<String>,
     /// Proxies in front of this one; what they say in `Forwarded` and `X-Forwarded-*` is kept.
@@ -63,10 +71,13 @@ impl GatewayConfig {
             issuer: issuer.into(),
             authority: authority.into(),
             feed: feed.into(),
+            feed_options: FeedOptions::default(),
             client_id: client_id.into(),
             client_secret: Zeroizing::new(client_secret.into()),
             cookie_key,
             previous_cookie_keys: Vec::new(),
+            tls: None,
+            roots_pem: None,
             public_origin: None,
             trusted_proxies: Vec::new(),
             routes: Vec::new(),
@@ -147,7 +158,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Until an upstream begins its answer, counted from the last byte of the request that moved.
     pub response_header: Duration,
-    /// For a call to the authority, all in all.
+    /// For a call to the authority, all in all, the wait for its turn included.
     pub authority: Duration,
     /// After which an unused connection to an upstream is closed.
     pub idle: Duration,
@@ -188,6 +199,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Basic credentials whose tokens are kept.
     pub basic: usize,
+    /// Calls to the authority at a time. Sixteen times as many may wait for their turn; to more the answer is `busy`.
+    pub authority_calls: usize,
     /// Unused connections kept for one upstream.
     pub idle_per_upstream: usize,
 }
@@ -202,6 +215,7 @@ impl Default for Limits {
             own_body_bytes: 16 * 1024,
             sessions: 10_000,
             basic: 2_000,
+            authority_calls: 128,
             idle_per_upstream: 64,
         }
     }

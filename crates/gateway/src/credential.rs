@@ -115,6 +115,7 @@ fn basic(text: &str) -> Option<Basic> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -155,25 +156,52 @@ mod tests {
             &[("cookie", "__Host-Http-propusk=x"), ("cookie", "__Host-Http-propusk=x")],
             &[("cookie", "__Host-Http-propusk"), ("authorization", "Bearer a")],
         ] {
-            assert!(of(lines).is_err(), "{lines:?}");
+            assert_eq!(of(lines).err(), Some(Reason::TwoCredentials), "{lines:?}");
         }
     }
 
     #[test]
     fn malformed() {
         for value in [
-            "",
             "Bearer",
             "Bearer ",
+            "Bearer  a",
             "Bearer a b",
             "Bearer a,b",
-            "Digest x=y",
             "Basic !",
             "Basic YWxpY2U=",
             "Basic OnB3",
             "Basic YTpiCg==",
         ] {
-            assert!(of(&[("authorization", value)]).is_err(), "{value:?}");
+            assert_eq!(of(&[("authorization", value)]).err(), Some(Reason::MalformedHeader), "{value:?}");
+        }
+        for value in ["", "Digest x=y", "Negotiate", "Bearers a"] {
+            assert_eq!(of(&[("authorization", value)]).err(), Some(Reason::OtherScheme), "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cookie_line_is_survived_and_ours_is_found(before in "[^_\\x00-\\x1f\\x7f]{0,20}", after in "[^_\\x00-\\x1f\\x7f]{0,20}") {
+            let mut headers = HeaderMap::new();
+            let line = format!("{before};__Host-Http-propusk=value; {after}");
+            headers.insert(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            prop_assert_eq!(session_cookie(&headers), Ok(Some("value".to_owned())));
+        }
+
+        #[test]
+        fn any_authorization_is_survived(value in prop::collection::vec(prop_oneof![Just(9u8), 32u8..127, 128u8..], 0..60)) {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_bytes(&value).unwrap());
+            let _ = credential(&headers);
+        }
+
+        #[test]
+        fn a_pair_comes_back(username in "[^:\\p{Cc}]{1,20}", password in "\\P{Cc}{0,40}") {
+            let pair = Base64::encode_string(format!("{username}:{password}").as_bytes());
+            let found = of(&[("authorization", &format!("Basic {pair}"))]).unwrap();
+            let Some(Credential::Basic(basic)) = found else { panic!("no basic") };
+            prop_assert_eq!((basic.username.as_str(), basic.password.expose()), (username.as_str(), password.as_str()));
         }
     }
 }

@@ -92,7 +92,7 @@ impl Passing<'_> {
             head.headers.remove(CONTENT_LENGTH);
         }
         head.version = Version::HTTP_11;
-        Ok(Response::from_parts(head, AnswerBody::Upstream(body, Some(lease))))
+        Ok(Response::from_parts(head, AnswerBody::upstream(body, lease)))
     }
 
     fn problem(&self, error: &SendError, upstream: &Upstream) -> Problem {

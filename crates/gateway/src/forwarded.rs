@@ -101,6 +101,8 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -163,6 +165,29 @@ mod tests {
         assert_eq!(after["x-forwarded-for"], "6.6.6.6, 1.1.1.1, 10.0.0.2, 10.0.0.1");
         assert_eq!(after["x-forwarded-proto"], "https");
         assert_eq!(after["x-forwarded-host"], "example.com");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_stranger_says_gets_through(values in prop::collection::vec((0usize..7, "[6-9a-f.:, \"\\[\\];=/*]{0,30}"), 0..12)) {
+            const NAMES: [&str; 7] = ["forwarded", "x-forwarded-for", "x_forwarded_for", "x-real-ip", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-x"];
+            let mut claims = headers(&[("host", "gw")]);
+            for (name, value) in values {
+                claims.append(NAMES[name], HeaderValue::from_str(&value).unwrap());
+            }
+            let (after, client) = rewritten(claims, "9.9.9.9", &[]);
+            let (expected, _) = rewritten(headers(&[("host", "gw")]), "9.9.9.9", &[]);
+            prop_assert_eq!(after, expected);
+            prop_assert_eq!(client, "9.9.9.9".parse::<IpAddr>().unwrap());
+        }
+
+        #[test]
+        fn what_a_listed_proxy_hands_on_is_survived(value in "[0-9a-f.:, \\[\\]]{0,60}") {
+            let mut claims = headers(&[("host", "gw")]);
+            claims.append(FOR, HeaderValue::from_str(&value).unwrap());
+            let (after, _) = rewritten(claims, "10.0.0.1", &["10.0.0.0/8".parse().unwrap()]);
+            prop_assert!(after["x-forwarded-for"].to_str().unwrap().ends_with(", 10.0.0.1"));
+        }
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use propusk_verify::Verifier;
 use propusk_verify::feed::View;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Calls};
 use crate::basic::BasicSessions;
 use crate::config::{ConfigError, GatewayConfig, Limits, Network, Timeouts, parse_origin};
 use crate::ended::{self, EndedSessions, Waiting};
@@ -36,6 +38,10 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) ops_anywhere: bool,
     pub(crate) debug_headers: bool,
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// An answer that lasts longer is decided on again.
+    pub(crate) max_staleness: Duration,
+    is_https: bool,
     trusted_proxies: Vec<Network>,
     upstreams: Vec<Arc<Upstream>>,
     stopping: AtomicBool,
@@ -59,7 +65,8 @@ impl Gateway {
         let public_origin = keep(public_origin.transpose(), &mut errors).flatten();
         let authority_url = keep(parse_origin("authority", &config.authority), &mut errors);
         let needs_tls = config.routes.iter().map(|route| &route.upstream).chain([&config.authority]);
-        let connector = pool::connector(needs_tls.into_iter().any(|url| url.starts_with("https:")))?;
+        let needs_tls = needs_tls.into_iter().any(|url| url.starts_with("https:"));
+        let connector = pool::connector(needs_tls, config.roots_pem.as_deref())?;
         let mut upstreams = Upstreams { connector, limits: config.limits, timeouts: config.timeouts, made: Vec::new() };
         let routes = route_table(&config, verifiers, &mut upstreams, &mut errors);
         let authority = authority_url.and_then(|url| keep(upstreams.get("authority", &url), &mut errors));
@@ -67,10 +74,12 @@ impl Gateway {
             return Err(StartError::Config(errors));
         };
         let Timeouts { connect, authority: timeout, .. } = config.timeouts;
-        let authority = Authority::new(authority, &config.client_id, &config.client_secret, connect, timeout)
+        let calls = Calls { connect, timeout, at_a_time: config.limits.authority_calls };
+        let authority = Authority::new(authority, &config.client_id, &config.client_secret, calls)
             .map_err(|_| StartError::Config(vec![ConfigError::new("client_secret", "it cannot stand in a header")]))?;
         let cookies = CookieCodec::new([&config.cookie_key].into_iter().chain(&config.previous_cookie_keys));
         let (ended, waiting) = ended::channel();
+        let is_https = config.tls.is_some() || public_origin.as_ref().is_some_and(|url| url.scheme() == "https");
         let gateway = Self {
             routes,
             authority: Arc::new(authority),
@@ -84,6 +93,9 @@ impl Gateway {
             limits: config.limits,
             ops_anywhere: config.ops_anywhere,
             debug_headers: config.debug_headers,
+            tls: config.tls.as_deref().map(acceptor),
+            max_staleness: config.max_staleness,
+            is_https,
             trusted_proxies: config.trusted_proxies,
             upstreams: upstreams.made.into_iter().map(|(_, upstream)| upstream).collect(),
             stopping: AtomicBool::new(false),
@@ -93,8 +105,7 @@ impl Gateway {
 
     /// What is known of a request that came from `peer`.
     pub(crate) fn context(&self, peer: IpAddr, headers: &http::HeaderMap) -> Context {
-        let is_https = self.public_origin.as_ref().is_some_and(|url| url.scheme() == "https");
-        let origin = Origin::of(headers, peer, &self.trusted_proxies, is_https);
+        let origin = Origin::of(headers, peer, &self.trusted_proxies, self.is_https);
         Context { request_id: request_id::of(headers), peer, origin }
     }
 
@@ -124,6 +135,13 @@ impl Gateway {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// Clients speak HTTP/1.1 with us, whatever else the certificates are used for.
+fn acceptor(tls: &rustls::ServerConfig) -> TlsAcceptor {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(tls))
 }
 
 /// One pool for each server, however many routes lead to it.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `server`, `service` | connections, stopping; one request, one answer |
 //! | `framing` | where a request ends, decided strictly before the HTTP engine sees a byte |
-//! | `proxy`, `authorize`, `forward` | a routed request: from credential to token to upstream and back |
+//! | `proxy`, `authorize`, `forward`, `watch` | a routed request: from credential to token to upstream and back |
 //! | `session`, `basic`, `ended` | which tokens a session has, and that none is left behind |
 //! | `own`, `pages`, `navigation`, `ops` | what the gateway answers itself |
 //! | `csrf`, `credential`, `hygiene`, `forwarded`, `return_to`, `routes` | the rules, each a plain function |
@@ -46,14 +46,15 @@ mod secret;
 mod server;
 mod service;
 mod session;
+mod watch;
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use propusk_verify::Verifier;
 use propusk_verify::feed::{Feed, FeedClient, FeedConfigError};
+use propusk_verify::tls::TlsError;
 use tokio::net::TcpListener;
 
 pub use config::{ConfigError, GatewayConfig, Limits, Network, Route, RouteClass, Timeouts};
@@ -70,9 +71,9 @@ pub enum StartError {
     /// The feed's address or the credentials for it make no sense.
     #[error("feed: {0}")]
     Feed(#[from] FeedConfigError),
-    /// The machine's trusted roots cannot be read.
+    /// The trusted roots cannot be read.
     #[error("trusted roots: {0}")]
-    Tls(#[from] io::Error),
+    Tls(#[from] TlsError),
     /// The cryptographic library refused to work.
     #[error("the cryptographic library or the system's random generator failed")]
     Crypto,
@@ -92,9 +93,10 @@ pub async fn serve(
     config: GatewayConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    let client = FeedClient::connect_lazy(&config.feed, &config.client_id, &config.client_secret)?;
+    let GatewayConfig { feed, client_id, client_secret, roots_pem, .. } = &config;
+    let client = FeedClient::connect_lazy_trusting(feed, client_id, client_secret, roots_pem.as_deref())?;
     let audiences: BTreeSet<&str> = config.routes.iter().map(|route| route.audience.as_str()).collect();
-    let feed = Feed::start(client, audiences.iter().copied());
+    let feed = Feed::start_with(client, audiences.iter().copied(), config.feed_options.clone());
     let verifiers: Vec<Verifier> = audiences.iter().map(|audience| verifier(&config, audience, &feed)).collect();
     let served = serve_with(listener, config, &verifiers, shutdown).await;
     if tokio::time::timeout(RELEASE, feed.release()).await.is_err() {

@@ -5,17 +5,21 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::service::Service;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
+use propusk_verify::tls::{self, TlsError};
 use tokio::time::Instant as TokioInstant;
 use url::Url;
 
@@ -123,7 +127,8 @@ impl Upstream {
     async fn connect(&self, limit: Duration) -> Result<SendRequest<RequestBody>, SendError> {
         let connecting = async {
             let stream = self.connector.call(self.uri.clone()).await?;
-            let (sender, connection) = http1::Builder::new().handshake(stream).await?;
+            let (sender, connection) =
+                http1::Builder::new().handshake(ReadOn { inner: stream, is_broken: false }).await?;
             tokio::spawn(async move {
                 // The request that was on it hears of the error; an idle connection that ends is no error.
                 if let Err(error) = connection.with_upgrades().await {
@@ -163,6 +168,60 @@ impl Upstream {
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// A connection on which a failed write is not the end: an upstream that has read enough of a request may answer and
+/// close, and that answer is to be read. If there is none, reading fails too, and says so.
+struct ReadOn<T> {
+    inner: T,
+    is_broken: bool,
+}
+
+impl<T: Read + Unpin> Read for ReadOn<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<T: Write + Unpin> ReadOn<T> {
+    /// After a failure nothing is written any more; what is read wakes the connection.
+    fn write<R>(&mut self, write: impl FnOnce(Pin<&mut T>) -> Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if self.is_broken {
+            return Poll::Pending;
+        }
+        let polled = write(Pin::new(&mut self.inner));
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.is_broken = true;
+            return Poll::Pending;
+        }
+        polled
+    }
+}
+
+impl<T: Write + Unpin> Write for ReadOn<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(|inner| inner.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(|inner| inner.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(|inner| inner.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
@@ -212,22 +271,12 @@ impl Lease {
 }
 
 /// One for all upstreams.
-pub(crate) fn connector(needs_tls: bool) -> io::Result<Connector> {
+pub(crate) fn connector(needs_tls: bool, roots_pem: Option<&str>) -> Result<Connector, TlsError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let builder = hyper_rustls::HttpsConnectorBuilder::new();
     // The machine's trusted roots cost time and memory to load: only who needs them pays.
-    let builder = if needs_tls {
-        builder.with_provider_and_platform_verifier(provider)?
-    } else {
-        let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        builder.with_tls_config(config)
-    };
+    let tls = if needs_tls { tls::client_config(roots_pem)? } else { tls::trusting_nobody() };
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
     Ok(TowerToHyperService::new(builder.https_or_http().enable_http1().wrap_connector(tcp)))
 }

@@ -1,13 +1,17 @@
 //! A request that a route leads to: credential, CSRF, token, forward, and the answer with a newer cookie if there is one.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
-use propusk_verify::Verdict;
+use propusk_verify::{Reason, Verdict};
 
 use crate::authorize::{Denied, Granted, Held};
 use crate::body::AnswerBody;
-use crate::credential::{Credential, credential};
+use crate::credential::{self, Credential};
 use crate::csrf;
 use crate::forward::{Outgoing, Passing, body_of};
 use crate::framing::io::ConnectionState;
@@ -17,20 +21,21 @@ use crate::pool::SendTimeouts;
 use crate::problem::{DECISION, Problem, VERDICT};
 use crate::routes::Target;
 use crate::session::cookie;
+use crate::watch::Watch;
 
 /// Answers it.
 pub(crate) async fn answer(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     context: &Context,
     connection: &ConnectionState,
-    target: &Target,
+    target: &Arc<Target>,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let destination = Destination::of(&request);
-    let credential = match credential(request.headers()) {
+    let credential = match credential::credential(request.headers()) {
         Ok(Some(credential)) => credential,
         Ok(None) => return missing(&request, &destination, target),
-        Err(problem) => return problem.realm(&target.audience).into(),
+        Err(reason) => return refused(reason, target).into(),
     };
     if let Err(problem) = check_csrf(gateway, &credential, &request) {
         return problem.into();
@@ -42,6 +47,9 @@ pub(crate) async fn answer(
     match forward(gateway, context, connection, target, &granted, request).await {
         Ok(mut answer) => {
             finish(gateway, &granted, &mut answer);
+            if !answer.body().is_end_stream() {
+                answer.body_mut().watched(watch(gateway, context, target, granted));
+            }
             answer
         }
         Err(denied) => refuse(denied, &destination),
@@ -50,8 +58,13 @@ pub(crate) async fn answer(
 
 /// No credential at all: a person is led to the sign-in page.
 fn missing(request: &Request<Incoming>, destination: &Destination, target: &Target) -> Response<AnswerBody> {
-    navigation::without_cookie(request, destination)
-        .unwrap_or_else(|| Problem::from(Verdict::None).realm(&target.audience).offer_basic().into())
+    let led = navigation::without_cookie(request, destination);
+    led.unwrap_or_else(|| refused(Reason::NoCredentials, target).into())
+}
+
+fn refused(reason: Reason, target: &Target) -> Problem {
+    let problem = credential::refuse(reason, &target.audience);
+    if reason.verdict() == Verdict::None { problem.offer_basic() } else { problem }
 }
 
 /// Browsers send cookies by themselves, and passwords that they remember for Basic too.
@@ -114,6 +127,19 @@ fn finish(gateway: &Gateway, granted: &Granted, answer: &mut Response<AnswerBody
     {
         headers.insert(DECISION, value);
     }
+}
+
+/// Decides again on an answer that lasts. It also keeps the session of a Basic pair as long.
+fn watch(gateway: &Arc<Gateway>, context: &Context, target: &Arc<Target>, granted: Granted) -> Watch {
+    let shared = Arc::new((gateway.clone(), context.clone(), target.clone(), granted));
+    Watch::new(gateway.max_staleness, move || {
+        let shared = shared.clone();
+        async move {
+            let (gateway, context, target, Granted { token, held, .. }) = &*shared;
+            gateway.still_stands(context, target, token, held.as_ref()).await
+        }
+        .boxed()
+    })
 }
 
 /// Sets the cookie if the session is further along than the one that came.

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     fn table(rows: &[(Option<&str>, &str)]) -> Result<RouteTable, ConfigError> {
-        let connector = crate::pool::connector(false).unwrap();
+        let connector = crate::pool::connector(false, None).unwrap();
         let mut table = RouteTable::default();
         for (index, (host, path)) in rows.iter().enumerate() {
             let url = Url::parse("http://127.0.0.1:1").unwrap();

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -61,6 +62,7 @@ pub(crate) async fn run(
     }
     connections.shutdown().await;
     sweeping.abort();
+    let _ = sweeping.await;
     gateway.basic.clear();
     // With the last holder gone, nobody can hand over another session, and the task comes to its end.
     let (deadline, abort) = (Instant::now() + LET_GO, ending.abort_handle());
@@ -94,6 +96,23 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let _counted = gateway.metrics.connection();
+    let Some(tls) = &gateway.tls else {
+        return speak(stream, peer, &gateway, stopping).await;
+    };
+    match tokio::time::timeout(gateway.timeouts.header_read, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Box::pin(speak(stream, peer, &gateway, stopping)).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+    }
+}
+
+/// HTTP/1.1, until either side has enough.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    gateway: &Arc<Gateway>,
+    stopping: watch::Receiver<bool>,
+) {
     let state = Arc::<ConnectionState>::default();
     let (limits, timeouts) = (gateway.head_limits(), gateway.timeouts);
     let io = GuardedIo::new(stream, limits, timeouts.write_stall, state.clone());

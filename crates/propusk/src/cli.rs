@@ -17,8 +17,8 @@ pub(crate) struct Cli {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 done, 1 failed, 2 usage or configuration, 3 committed but not enforced within the limit, 4 not signed in
-or not allowed, 5 authority not reachable.";
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 committed but not enforced within the limit, \
+4 not signed in or not allowed, 5 authority not reachable.";
 
 /// What it can do.
 #[derive(Debug, Subcommand)]
@@ -59,10 +59,11 @@ impl Command {
     pub(crate) fn is_json(&self) -> bool {
         match self {
             Self::Up(args) => args.json,
-            Self::Serve(_) | Self::Demo(_) | Self::Config(_) => false,
-            Self::Token(TokenCommand::Inspect(_)) => true,
+            Self::Serve(_) | Self::Demo(_) | Self::Config(_) | Self::Token(_) => false,
             Self::Login(args) => args.api.json,
-            Self::Keys(KeysCommand::List { api, .. })
+            Self::Keys(
+                KeysCommand::List { api, .. } | KeysCommand::Rotate { api, .. } | KeysCommand::Revoke { api, .. },
+            )
             | Self::User(
                 UserCommand::List { api, .. }
                 | UserCommand::Show { api, .. }
@@ -70,7 +71,9 @@ impl Command {
                 | UserCommand::Disable { api, .. }
                 | UserCommand::Enable { api, .. },
             )
-            | Self::Role(RoleCommand::List { api, .. } | RoleCommand::Give { api, .. } | RoleCommand::Take { api, .. })
+            | Self::Role(
+                RoleCommand::List { api, .. } | RoleCommand::Give { api, .. } | RoleCommand::Take { api, .. },
+            )
             | Self::Session(SessionCommand::List { api, .. } | SessionCommand::End { api, .. })
             | Self::Verifier(VerifierCommand::List { api, .. }) => api.json,
         }
@@ -191,6 +194,9 @@ pub(crate) struct ApiArgs {
     /// The data directory of the running `up`.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// The only certificates to trust there, PEM; without it, what the running `up` has, or this machine.
+    #[arg(long, value_name = "FILE", env = "PROPUSK_TLS__CA")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -235,10 +241,26 @@ pub(crate) struct LoginArgs {
 /// `propusk keys`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// The keys of a service, staged, active and retiring.
+    /// The keys of a service, and who has yet to confirm the next one.
     List {
         /// The service.
         audience: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Let the next key of a service sign, as soon as every verifier has it.
+    Rotate {
+        /// The service.
+        audience: String,
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Take a key back at once: every token that it signed is to be refreshed.
+    Revoke {
+        /// The key's id.
+        kid: String,
+        #[command(flatten)]
+        wait: WaitArgs,
         #[command(flatten)]
         api: ApiArgs,
     },
@@ -375,6 +397,9 @@ pub(crate) struct InspectArgs {
     /// The service's keys: a JWK Set in a file or at a URL.
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) jwks: String,
+    /// The only certificates to trust at that URL, PEM; without it, those of this machine.
+    #[arg(long, value_name = "FILE", env = "PROPUSK_TLS__CA")]
+    pub(crate) ca: Option<PathBuf>,
     /// As of this time (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<jiff::Timestamp>,

@@ -15,12 +15,14 @@ mod data;
 mod demo;
 mod exit;
 mod log;
+mod memory;
 mod output;
 mod ports;
 mod private;
 mod run_file;
 mod secret;
 mod serve;
+mod tls;
 mod token;
 mod up;
 
@@ -33,10 +35,8 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 use exit::{Exit, Failure, Outcome};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    memory::give_back_soon();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -71,6 +71,8 @@ fn run(command: Command) -> Outcome {
 
 /// For servers.
 fn on_all_cores(work: impl Future<Output = Outcome>) -> Outcome {
+    // Databases and keys are their owner's alone, in whatever folder they are.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let outcome = runtime.block_on(work);
     // What was cut off at the end must not hold the process up.

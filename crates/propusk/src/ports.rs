@@ -47,13 +47,19 @@ fn explain(key: &str, address: SocketAddr, error: io::Error) -> anyhow::Error {
 }
 
 /// The base URL at which processes of this machine reach a listener.
-pub(crate) fn url(address: SocketAddr) -> String {
+pub(crate) fn url(address: SocketAddr, is_tls: bool) -> String {
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(address))
+}
+
+/// Where processes of this machine reach a listener.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    SocketAddr::new(ip, address.port())
 }
 
 /// Finds the process that listens on a port, as far as /proc tells it.
@@ -132,8 +138,8 @@ mod tests {
 
     #[test]
     fn urls_lead_to_this_machine() {
-        assert_eq!(url("0.0.0.0:80".parse().unwrap()), "http://127.0.0.1:80");
-        assert_eq!(url("[::]:80".parse().unwrap()), "http://[::1]:80");
-        assert_eq!(url("[::1]:80".parse().unwrap()), "http://[::1]:80");
+        assert_eq!(url("0.0.0.0:80".parse().unwrap(), false), "http://127.0.0.1:80");
+        assert_eq!(url("[::]:80".parse().unwrap(), true), "https://[::1]:80");
+        assert_eq!(url("[::1]:80".parse().unwrap(), false), "http://[::1]:80");
     }
 }

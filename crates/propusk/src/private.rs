@@ -81,8 +81,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
     let temporary = folder.join(format!(".{name}.{}", std::process::id()));
     // Left behind by a process with our id that died in the middle.
     let _ = std::fs::remove_file(&temporary);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&temporary, path).map_err(failed)?;

@@ -21,6 +21,9 @@ pub(crate) struct Running {
     pub(crate) gateway: String,
     /// URL of the gRPC listener.
     pub(crate) feed: String,
+    /// A file with the certificates to trust there, if they are not those of the machine.
+    #[serde(default)]
+    pub(crate) ca: Option<PathBuf>,
     /// Base URLs of the services.
     pub(crate) services: BTreeMap<String, String>,
 }
@@ -70,7 +73,15 @@ mod tests {
 
     fn running(pid: u32) -> Running {
         let url = || "http://127.0.0.1:1".to_owned();
-        Running { pid, issuer: url(), authority: url(), gateway: url(), feed: url(), services: BTreeMap::new() }
+        Running {
+            pid,
+            issuer: url(),
+            authority: url(),
+            gateway: url(),
+            feed: url(),
+            ca: None,
+            services: BTreeMap::new(),
+        }
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use propusk_core::env::{Clock as _, Env, SystemClock, SystemRandom};
-use propusk_core::id::ServiceId;
-use propusk_core::keys::{PublicRing, Signer};
+use propusk_core::id::{Kid, ServiceId};
+use propusk_core::keys::{PublicRing, Published, Schedule, Signer};
 use propusk_core::mint::UnsignedToken;
 use propusk_core::roles::AUTHORITY_SERVICE;
 use propusk_core::settings::Settings;
 use propusk_core::store::{StoreError, Tx};
 use propusk_store::SqliteStore;
+use propusk_verify::clock::{Clock as _, SystemClock as BootClock};
 use propusk_verify::jose::KeyRing;
 use propusk_verify::token::{Claim, Profile, Reason, VerifiedToken, verify_access_token};
 use zeroize::Zeroizing;
@@ -27,12 +29,17 @@ pub(crate) struct App {
     pub(crate) signer: Signer,
     pub(crate) hashing: HashingPool,
     pub(crate) rings: ArcSwap<BTreeMap<ServiceId, PublicRing>>,
+    /// Since when they are served.
+    pub(crate) published: Mutex<Published>,
+    /// Held by the one that reads them again: what was read first is served first.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
+    /// When keys change. Its `max_age` is that of key sets and PEM.
+    pub(crate) key_schedule: Schedule,
     /// The authority's own ring, as its verifier follows it.
     pub(crate) own_ring: Arc<ArcSwap<KeyRing>>,
     pub(crate) feed: FeedState,
     /// How long a revoking call waits for enforcement, unless it says otherwise.
     pub(crate) revoke_wait_limit: Duration,
-    pub(crate) jwks_max_age: Duration,
     pub(crate) publish_all_keys: bool,
 }
 
@@ -86,13 +93,23 @@ impl App {
 
     /// Reads the rings again, after any change to keys.
     pub(crate) async fn reload_rings(&self) -> Result<(), StoreError> {
-        let rings = self.read(|tx, _| propusk_core::keys::load_rings(tx)).await?;
+        let _one_at_a_time = self.reloading.lock().await;
+        self.publish(self.read(|tx, _| propusk_core::keys::load_rings(tx)).await?);
+        Ok(())
+    }
+
+    /// Serves these rings from now on.
+    pub(crate) fn publish(&self, rings: BTreeMap<ServiceId, PublicRing>) {
         let own = rings.iter().find(|(service, _)| service.as_str() == AUTHORITY_SERVICE);
         if let Some((_, own)) = own {
             self.own_ring.store(Arc::new(own.ring.clone()));
         }
+        let parsed = |kid: &String| kid.parse::<Kid>().ok();
+        let active: Vec<Kid> = rings.values().filter_map(|ring| ring.active.as_ref().and_then(parsed)).collect();
+        let kids: Vec<Kid> = rings.values().flat_map(|ring| ring.pems.keys()).filter_map(parsed).collect();
         self.rings.store(Arc::new(rings));
-        Ok(())
+        self.published.lock().note(BootClock.moment(), kids);
+        self.signer.keep_only(&active);
     }
 }
 

@@ -8,7 +8,7 @@ use propusk_core::clients::AUTH_API;
 use propusk_core::env::Env;
 use propusk_core::id::{ClientId, Permission, ServiceId};
 use propusk_core::keys::{self, FreshKey, KeyMaterialError};
-use propusk_core::roles::{self, AUTHORITY_SERVICE};
+use propusk_core::roles::{self, AUTHORITY_SERVICE, AssignError, DefineError, Definition};
 use propusk_core::secret::PlainSecret;
 use propusk_core::services::{self, NewServiceError};
 use propusk_core::sessions;
@@ -45,10 +45,19 @@ impl From<NewServiceError> for BootstrapError {
     }
 }
 
-impl From<roles::RoleError> for BootstrapError {
-    fn from(error: roles::RoleError) -> Self {
+impl From<AssignError> for BootstrapError {
+    fn from(error: AssignError) -> Self {
         match error {
-            roles::RoleError::Store(error) => Self::Store(error),
+            AssignError::Store(error) => Self::Store(error),
+            error => Self::Data(error.to_string()),
+        }
+    }
+}
+
+impl From<DefineError> for BootstrapError {
+    fn from(error: DefineError) -> Self {
+        match error {
+            DefineError::Store(error) => Self::Store(error),
             error => Self::Data(error.to_string()),
         }
     }
@@ -58,7 +67,7 @@ impl From<roles::RoleError> for BootstrapError {
 pub(crate) async fn ensure(app: &Arc<App>, bootstrap_admin: Option<PlainSecret>) -> Result<(), BootstrapError> {
     ensure_service(app, AUTHORITY_SERVICE, SigningAlg::Ed25519).await?;
     app.write(move |tx, env| {
-        put_role(tx, env, AUTHORITY_SERVICE, roles::ADMIN_ROLE, &["propusk:*"])?;
+        ensure_role(tx, env, AUTHORITY_SERVICE, roles::ADMIN_ROLE, &["propusk:*"])?;
         ensure_client(tx, auth_api(env))?;
         if let Some(secret) = &bootstrap_admin {
             ensure_bootstrap_admin(tx, env, secret)?;
@@ -101,8 +110,8 @@ pub(crate) async fn ensure_service(app: &Arc<App>, id: &str, alg: SigningAlg) ->
     Ok(())
 }
 
-/// A role with these permissions.
-pub(crate) fn put_role(
+/// A role with these permissions, unless there is one of its name: what an administrator made of it stays.
+pub(crate) fn ensure_role(
     tx: &mut dyn Tx,
     env: Env<'_>,
     service: &str,
@@ -110,10 +119,8 @@ pub(crate) fn put_role(
     permissions: &[&str],
 ) -> Result<(), BootstrapError> {
     let role = role_grant(service, role)?;
-    let mut permissions = permissions.iter().map(|text| parse(text)).collect::<Result<Vec<Permission>, _>>()?;
-    permissions.sort();
-    services::put_role(tx, env, &Actor::system(), &role, &permissions)?;
-    Ok(())
+    let permissions = permissions.iter().map(|text| parse(text)).collect::<Result<Vec<Permission>, _>>()?;
+    Ok(roles::ensure(tx, env, &Actor::system(), &role, Definition { permissions, inherits: Vec::new() })?)
 }
 
 /// A client, unless one with its id is there; whether it was made.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use propusk_core::keys::Kek;
+use propusk_core::keys::{Kek, Schedule};
 use propusk_core::secret::PlainSecret;
 use propusk_core::settings::Settings;
 
@@ -20,8 +20,8 @@ pub struct ServerConfig {
     pub kek: Kek,
     /// How many sign-ins may wait for a thread that hashes; more are answered 503.
     pub hash_queue: usize,
-    /// `max-age` of key sets and PEM.
-    pub jwks_max_age: Duration,
+    /// When keys change; its `max_age` is that of key sets and PEM.
+    pub key_schedule: Schedule,
     /// Serve the access-token keys of all audiences at `/.well-known/jwks.json`, giving up their isolation.
     pub publish_all_keys: bool,
     /// How long a verifier may decide elite endpoints from memory after each renewal; zero grants no leases.

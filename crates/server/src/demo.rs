@@ -13,7 +13,7 @@ use propusk_core::users::{self, NewUser};
 
 use crate::Authority;
 use crate::app::{App, env};
-use crate::bootstrap::{BootstrapError, ensure_client, ensure_service, parse, put_role, role_grant};
+use crate::bootstrap::{BootstrapError, ensure_client, ensure_role, ensure_service, parse, role_grant};
 
 /// What was made. A secret is there only if it was made by this very call: no one can read it back.
 #[derive(Debug)]
@@ -87,8 +87,8 @@ pub async fn ensure(authority: &Authority, kept: BTreeMap<String, PlainSecret>) 
     app.reload_rings().await?;
     let clients = app
         .write(move |tx, _| {
-            put_role(tx, env(), "cars", "buyer", &["cars:buy"])?;
-            put_role(tx, env(), "cars", "admin", &["cars:buy", "cars:create", "cars:delete"])?;
+            ensure_role(tx, env(), "cars", "buyer", &["cars:buy"])?;
+            ensure_role(tx, env(), "cars", "admin", &["cars:buy", "cars:create", "cars:delete"])?;
             let clients = ensure_clients(tx, &kept)?;
             ensure_exchange_rules(tx)?;
             Ok::<_, BootstrapError>(clients)
@@ -151,7 +151,7 @@ async fn ensure_user(app: &App, username: &'static str, held: &[(&str, &str)]) -
     let plain = generate_password();
     let password = Password::to_check(plain.expose()).ok_or_else(|| BootstrapError::Data("password".to_owned()))?;
     let password_hash = app.hashing.hash(password).await.map_err(|error| BootstrapError::Data(error.to_string()))?;
-    let new = NewUser { username: username.to_owned(), email: None, password_hash };
+    let new = NewUser { username: username.to_owned(), email: None, password_hash: Some(password_hash) };
     let held = held.iter().map(|(service, role)| role_grant(service, role)).collect::<Result<Vec<_>, _>>()?;
     let id: UserId = app
         .write(move |tx, env| {

@@ -49,6 +49,16 @@ impl Problem {
             .into()
     }
 
+    pub(crate) fn username_taken() -> Self {
+        Self::new(StatusCode::CONFLICT, "username-taken", "Somebody has this username")
+    }
+
+    /// Somebody else was faster.
+    pub(crate) fn changed() -> Self {
+        let problem = Self::new(StatusCode::PRECONDITION_FAILED, "changed", "It was changed meanwhile");
+        problem.detail("Read it again and decide whether the change still makes sense.")
+    }
+
     pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
         match self.0 {
             ApiError::Problem(problem) => problem.detail(detail).into(),

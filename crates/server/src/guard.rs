@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use propusk_core::audit::Actor;
 use propusk_core::id::{SessionId, UserId};
 use propusk_verify::axum::EliteProof;
 use propusk_verify::verifier::Verifier;
 
 use crate::app::App;
 use crate::error::Problem;
+use crate::extract::Origin;
 
 /// The verifier that guards this server: audience `propusk`, elite on committed state.
 pub(crate) struct OwnVerifier(pub(crate) Verifier);
@@ -19,6 +21,20 @@ impl<S: Send + Sync> FromRequestParts<S> for OwnVerifier {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Verifier>().cloned().map(Self).ok_or_else(Problem::internal)
+    }
+}
+
+/// Whoever calls, as the audit log names it; needs a route behind an elite guard.
+pub(crate) struct Caller(pub(crate) Actor);
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = axum::response::Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<App>) -> Result<Self, Self::Rejection> {
+        use axum::response::IntoResponse as _;
+        let proof = EliteProof::from_request_parts(parts, state).await.map_err(|e| e.into_response())?;
+        let Ok(origin) = Origin::from_request_parts(parts, state).await;
+        Ok(Self(origin.actor(proof.permit().claims().sub.clone())))
     }
 }
 

@@ -61,7 +61,7 @@ fn unknown_key() -> Problem {
 }
 
 fn cacheable(app: &App, kind: &'static str, body: String) -> Response {
-    let max_age = format!("public, max-age={}", app.jwks_max_age.as_secs());
+    let max_age = format!("public, max-age={}", app.key_schedule.max_age.as_secs());
     let max_age = HeaderValue::try_from(max_age).unwrap_or(HeaderValue::from_static("no-cache"));
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, max_age)], body).into_response()
 }

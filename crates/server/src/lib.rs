@@ -20,6 +20,7 @@ mod housekeeping;
 mod keys;
 mod metadata;
 mod oauth;
+mod rotation;
 mod sign_in;
 mod tokens;
 
@@ -33,15 +34,16 @@ use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
+use parking_lot::Mutex;
 use propusk_core::env::SystemRandom;
-use propusk_core::keys::Signer;
+use propusk_core::keys::{Published, Signer};
 use propusk_core::password::{HasherError, PasswordHasher};
 use propusk_core::roles::AUTHORITY_SERVICE;
 use propusk_store::{OpenError, SqliteStore};
-use propusk_verify::axum::{Ops, Readiness, serve_router_with};
+use propusk_verify::axum::{Listener, Ops, Readiness, Server, serve, serve_router_with};
+use propusk_verify::clock::{Clock as _, SystemClock};
 use propusk_verify::jose::KeyRing;
 use propusk_verify::verifier::{KeySource, Verifier};
-use tokio::net::TcpListener;
 
 pub use bootstrap::BootstrapError;
 pub use config::ServerConfig;
@@ -54,9 +56,9 @@ use hashing::HashingPool;
 #[derive(Debug)]
 pub struct Listeners {
     /// JSON, OAuth, keys, admin API, operations.
-    pub http: TcpListener,
-    /// gRPC, for verifiers.
-    pub feed: TcpListener,
+    pub http: Listener,
+    /// gRPC, for verifiers. It carries keys: beyond loopback it has to speak TLS.
+    pub feed: Listener,
 }
 
 /// Why the authority did not start.
@@ -71,6 +73,9 @@ pub enum StartError {
     /// Built-in data or keys.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    /// What verifiers are told, symmetric keys among it, would cross the network in the clear.
+    #[error("{0} is reached from other machines, and the feed goes there by TLS only")]
+    FeedInTheClear(SocketAddr),
     /// A thread or socket.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -101,12 +106,13 @@ impl Authority {
         listeners: Listeners,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartError> {
+        refuse_feed_in_the_clear(&listeners.feed)?;
         let (app, options) = open(config).await?;
         let verifier = own_verifier(&app, options.debug_decision_headers);
         let shutdown = shutdown.boxed().shared();
         let router = routes(&app, &verifier, options.ops_anywhere);
         let servers = vec![
-            tokio::spawn(serve_http(listeners.http, router, shutdown.clone())),
+            tokio::spawn(serve(listeners.http, router, shutdown.clone())),
             tokio::spawn(serve_feed(listeners.feed, Arc::clone(&app), shutdown.clone())),
             tokio::spawn(feed::follow_log(Arc::clone(&app), shutdown.clone())),
             tokio::spawn(housekeeping::run(Arc::clone(&app), shutdown)),
@@ -145,7 +151,9 @@ async fn open(config: ServerConfig) -> Result<(Arc<App>, ServingOptions), StartE
         own_ring: Arc::new(ArcSwap::from_pointee(KeyRing::default())),
         feed,
         revoke_wait_limit: config.revoke_wait_limit,
-        jwks_max_age: config.jwks_max_age,
+        published: Mutex::new(Published::start(SystemClock.moment())),
+        reloading: tokio::sync::Mutex::default(),
+        key_schedule: config.key_schedule,
         publish_all_keys: config.publish_all_keys,
     });
     housekeeping::raise_limits(&app).await.map_err(BootstrapError::from)?;
@@ -187,24 +195,41 @@ fn routes(app: &Arc<App>, verifier: &Verifier, ops_anywhere: bool) -> Router {
     serve_router_with(api, verifier, ops)
 }
 
-async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(shutdown).await {
-        tracing::error!(%error, "the HTTP server ended");
-    }
+fn refuse_feed_in_the_clear(feed: &Listener) -> Result<(), StartError> {
+    let address = feed.local_addr()?;
+    if may_carry_keys(address, feed.is_tls()) { Ok(()) } else { Err(StartError::FeedInTheClear(address)) }
 }
 
-async fn serve_feed(listener: TcpListener, app: Arc<App>, shutdown: Shutdown) {
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    let served = tonic::transport::Server::builder()
-        .max_concurrent_streams(256)
-        .http2_max_pending_accept_reset_streams(Some(64))
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .tcp_nodelay(true)
-        .add_service(feed::service(app))
-        .serve_with_incoming_shutdown(incoming, shutdown);
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the feed server ended");
+fn may_carry_keys(address: SocketAddr, is_tls: bool) -> bool {
+    is_tls || address.ip().to_canonical().is_loopback()
+}
+
+/// A verifier's stream never ends by itself, and it comes back to whoever serves next: no use to wait for it.
+const FEED_DRAIN: Duration = Duration::from_millis(250);
+
+async fn serve_feed(listener: Listener, app: Arc<App>, shutdown: Shutdown) {
+    Server::on(listener).http2_only().drain(FEED_DRAIN).run(feed::routes(app), shutdown).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_feed_leaves_the_machine_by_tls_only() {
+        for (address, in_the_clear) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(may_carry_keys(address, false), in_the_clear, "{address}");
+            assert!(may_carry_keys(address, true), "{address}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what is shown |
 //! |---|---|
+//! | [`cli`] | the command line: documents for programs, exit statuses |
 //! | [`crash`] | SIGKILL of the authority or of everything loses nothing that was acknowledged |
 //! | [`exchange`] | token exchange: rules, actor, audience, what is refused |
 //! | [`feed`] | leases, staleness, enforced revocation with processes that freeze, die and lose their connections |
@@ -16,6 +17,7 @@
 //! | [`signed`] | tokens that are wrong although their signature is right; what one leaked key can do |
 //! | [`start`] | starting, stopping, starting again, and clear errors |
 //! | [`timing`] | who has an account cannot be told from the time of an answer |
+//! | [`tls`] | certificates for every listener and every call, renewed while running |
 //! | [`tokens`] | every kind of token and every forgery, offered to every validator |
 //! | [`tour`] | the narrated demo |
 #![allow(
@@ -26,6 +28,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cli;
 mod crash;
 mod exchange;
 mod feed;
@@ -41,5 +44,6 @@ mod shop;
 mod signed;
 mod start;
 mod timing;
+mod tls;
 mod tokens;
 mod tour;

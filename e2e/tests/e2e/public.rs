@@ -79,7 +79,7 @@ fn routes_in(folder: &str) -> BTreeSet<String> {
     for file in sources(&root().join(folder)) {
         let text = std::fs::read_to_string(&file).unwrap();
         // Tests at the end of a file have routes of their own.
-        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         let nested = code.split(".nest(\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
         for piece in code.split(".route(").skip(1) {
             let literal = piece.trim_start();
@@ -98,7 +98,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             all.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             all.push(path);
         }
     }
@@ -115,7 +115,7 @@ fn all_routes() -> Vec<(&'static str, String)> {
         ("cars", "services/cars/src"),
     ] {
         let routes = routes_in(folder);
-        assert!(routes.len() > 3, "the routes of {server} are no longer found in {folder}");
+        assert!(routes.len() >= 3, "the routes of {server} are no longer found in {folder}");
         all.extend(routes.into_iter().map(|route| (server, route)));
     }
     all.extend(GATEWAY.iter().map(|route| ("gateway", (*route).to_owned())));
@@ -143,7 +143,11 @@ fn request(system: &System, server: &str, method: &str, path: &str) -> Request {
     };
     // As our own page sends it, so that what refuses is not the defence against foreign pages.
     let request = system.http.request(method, &url).header("propusk-csrf", "1");
-    if method == "GET" { request } else { request.header("content-type", "application/json") }
+    match method {
+        "GET" => request,
+        _ if path.starts_with("/oauth/") => request.form(&[]),
+        _ => request.header("content-type", "application/json"),
+    }
 }
 
 /// Whether somebody without credentials got past the guard.

@@ -329,7 +329,8 @@ fn a_disabled_client_is_out_with_all_it_acts_for() {
         // An actor that is out takes along what it acts in, not the person it acted for.
         system.admin("POST", "/clients/posts/disable").await.expect_enforced();
         assert_refused_everywhere(system, &[("users", exchanged)], Refusal::Revoked).await;
-        system.elite("posts", &subject).await.expect(200);
+        let others = system.login(&person, "users").await.access;
+        system.elite("users", &others).await.expect(200);
         system.exchange("posts", &subject, "users").await.expect_oauth_error(401, "invalid_client");
         for client in ["demo-m2m", "posts"] {
             system.admin("POST", &format!("/clients/{client}/enable")).await.expect_enforced();

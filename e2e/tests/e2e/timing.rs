@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::shared::PLAIN;
 
 const PAIRS: usize = 200;
+const MOST_ROUNDS: usize = 5;
 const WRONG: &str = "a wrong password of sufficient length";
 
 async fn timed(system: &System, username: &str) -> (Answer, Duration) {
@@ -43,26 +44,42 @@ fn a_wrong_password_and_an_unknown_person_take_the_same_time() {
             timed(&system, "warm-up").await;
         }
         let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
-        for pair in 0..PAIRS {
-            // Of the same length, a new one each time.
-            let nobody = format!("nobody-{pair:0width$}", width = person.username.len() - "nobody-".len());
-            let mut ask = [(&person.username, &mut wrong), (&nobody, &mut unknown)];
-            if pair % 2 == 1 {
-                ask.reverse();
+        // A machine that is busy with something else scatters the medians: then more pairs are added to the same pool,
+        // which a real difference survives and noise does not.
+        for _ in 0..MOST_ROUNDS {
+            for pair in 0..PAIRS {
+                ask_both(&system, &person.username, pair, &mut wrong, &mut unknown).await;
             }
-            let mut answers = Vec::new();
-            for (username, times) in ask {
-                let (answer, time) = timed(&system, username).await;
-                times.push(time);
-                answers.push(answer.expect_problem(401, "invalid-credentials"));
+            let ratio = median(&mut wrong).as_secs_f64() / median(&mut unknown).as_secs_f64();
+            eprintln!(
+                "{} pairs, medians: wrong password {:?}, unknown person {:?}, ratio {ratio:.4}",
+                wrong.len(),
+                median(&mut wrong),
+                median(&mut unknown)
+            );
+            if (0.95..=1.05).contains(&ratio) {
+                return;
             }
-            assert_eq!(told(&answers[0]), told(&answers[1]));
         }
-        let (wrong, unknown) = (median(&mut wrong), median(&mut unknown));
-        let ratio = wrong.as_secs_f64() / unknown.as_secs_f64();
-        eprintln!("medians: wrong password {wrong:?}, unknown person {unknown:?}, ratio {ratio:.4}");
-        assert!((0.95..=1.05).contains(&ratio), "{wrong:?} against {unknown:?}");
+        panic!("wrong password {:?} against unknown person {:?}", median(&mut wrong), median(&mut unknown));
     });
+}
+
+/// One pair, in turns with the other first; what is told is the same.
+async fn ask_both(system: &System, known: &str, pair: usize, wrong: &mut Vec<Duration>, unknown: &mut Vec<Duration>) {
+    // Of the same length, a new one each time.
+    let nobody = format!("nobody-{pair:0width$}", width = known.len() - "nobody-".len());
+    let mut ask = [(known, wrong), (&nobody, unknown)];
+    if pair % 2 == 1 {
+        ask.reverse();
+    }
+    let mut answers = Vec::new();
+    for (username, times) in ask {
+        let (answer, time) = timed(system, username).await;
+        times.push(time);
+        answers.push(answer.expect_problem(401, "invalid-credentials"));
+    }
+    assert_eq!(told(&answers[0]), told(&answers[1]));
 }
 
 #[test]

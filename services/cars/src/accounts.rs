@@ -1,7 +1,5 @@
 //! The accounts of people, which `users` keeps: charging one in the name of its owner, and voiding that in our own name.
 
-use std::time::Duration;
-
 use propusk_verify::axum::ApiError;
 use propusk_verify::exchange::{ExchangeError, TokenExchange};
 use propusk_verify::problem::{Problem, TYPE_PREFIX};
@@ -39,22 +37,16 @@ pub(crate) enum Charge {
 }
 
 impl Accounts {
-    /// `timeout` is for one call to `users` or the authority, all in all.
     pub(crate) fn new(
+        http: reqwest::Client,
         users_url: &str,
         token_endpoint: String,
         client_id: String,
         client_secret: Zeroizing<String>,
         exchange: TokenExchange,
-        timeout: Duration,
-    ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+    ) -> Self {
         let users_url = users_url.trim_end_matches('/').to_owned();
-        Ok(Self { http, users_url, token_endpoint, client_id, client_secret, exchange })
+        Self { http, users_url, token_endpoint, client_id, client_secret, exchange }
     }
 
     /// A token for `users` that speaks for the buyer and names us as the one who acts (RFC 8693).

@@ -18,24 +18,23 @@ mod tests;
 
 mod accounts;
 mod buy;
+mod calls;
 mod catalogue;
 mod db;
 mod recovery;
 mod sale;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
 use propusk_verify::Verifier;
-use propusk_verify::axum::{serve_router, whoami};
+use propusk_verify::axum::{Listener, serve_router, whoami};
 use propusk_verify::decision::PastBound;
 use propusk_verify::exchange::{ExchangeConfigError, TokenExchange};
-use propusk_verify::feed::{Feed, FeedClient, FeedConfigError};
-use tokio::net::TcpListener;
+use propusk_verify::feed::{Feed, FeedClient, FeedConfigError, FeedOptions};
 use zeroize::Zeroizing;
 
 use crate::accounts::Accounts;
@@ -64,8 +63,12 @@ pub struct Config {
     pub client_secret: Zeroizing<String>,
     /// Base URL of `users`, which keeps the accounts.
     pub users_url: String,
+    /// Certificates to trust when we call others, PEM; without them, the machine's own.
+    pub roots_pem: Option<String>,
     /// The SQLite file.
     pub database: PathBuf,
+    /// How the authority's log is followed.
+    pub feed_options: FeedOptions,
     /// How old our view of what was revoked may be for an ordinary decision.
     pub max_staleness: Duration,
     /// What to do when it is older.
@@ -111,9 +114,6 @@ pub enum StartError {
     /// No HTTP client could be made.
     #[error("the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
-    /// The listener failed.
-    #[error("the listener: {0}")]
-    Listener(#[from] std::io::Error),
 }
 
 /// Serves until `shutdown`. The authority need not be there yet: until it is, nobody is let in, and `/-/ready` says so.
@@ -121,14 +121,16 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let db =
         Db::open(&config.database).map_err(|reason| StartError::Database { path: config.database.clone(), reason })?;
-    let authority = FeedClient::connect_lazy(&config.feed, &config.client_id, &config.client_secret)?;
-    let feed = Feed::start(authority, [SERVICE]);
+    let roots = config.roots_pem.as_deref();
+    let authority =
+        FeedClient::connect_lazy_trusting(&config.feed, &config.client_id, &config.client_secret, roots)?;
+    let feed = Feed::start_with(authority, [SERVICE], config.feed_options);
     let verifier = Verifier::builder()
         .issuer(config.issuer)
         .audience(SERVICE)
@@ -139,21 +141,19 @@ pub async fn serve(
         .debug_headers(config.debug_headers)
         .build();
     let token_endpoint = format!("{}/oauth/token", config.authority.trim_end_matches('/'));
-    let exchange = TokenExchange::new(&token_endpoint, &config.client_id, &config.client_secret)?;
+    let exchange = TokenExchange::new_trusting(&token_endpoint, &config.client_id, &config.client_secret, roots)?;
     let accounts = Accounts::new(
+        calls::client(CALL_TIMEOUT, roots)?,
         &config.users_url,
         token_endpoint,
         config.client_id,
         config.client_secret,
         exchange,
-        CALL_TIMEOUT,
-    )?;
+    );
     let cars = Cars { db, accounts };
     let router = serve_router(routes(&verifier, cars.clone()), &verifier, config.ops_anywhere);
-    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(shutdown);
     tokio::select! {
-        ended = serving => ended?,
+        () = propusk_verify::axum::serve(listener, router, shutdown) => {}
         never = recovery::run(cars) => match never {},
     }
     feed.release().await;

@@ -14,6 +14,7 @@ use propusk_verify::axum::serve_router;
 use propusk_verify::check::{CheckUnavailable, CheckVerdict};
 use propusk_verify::decision::PastBound;
 use propusk_verify::exchange::TokenExchange;
+use propusk_verify::feed::FeedOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::accounts::Accounts;
 use crate::db::Db;
 use crate::testing::{Answer, ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{Cars, Config, SERVICE, routes, serve};
+use crate::{Cars, Config, SERVICE, calls, routes, serve};
 
 const START: i64 = 10_000_000;
 
@@ -165,7 +166,8 @@ impl World {
         let endpoint = format!("{authority}/oauth/token");
         let exchange = TokenExchange::new(&endpoint, SERVICE, "psk_secret").unwrap();
         let secret = "psk_secret".to_owned().into();
-        let accounts = Accounts::new(users_url, endpoint, SERVICE.into(), secret, exchange, patience).unwrap();
+        let http = calls::client(patience, None).unwrap();
+        let accounts = Accounts::new(http, users_url, endpoint, SERVICE.into(), secret, exchange);
         let cars = Cars { db, accounts };
         let url = start(serve_router(routes(&verifier, cars.clone()), &verifier, true)).await;
         Self { issuer, url, users, cars, _dir: dir }
@@ -218,7 +220,9 @@ async fn it_starts_and_ends_without_an_authority() {
         client_id: SERVICE.into(),
         client_secret: "psk_secret".to_owned().into(),
         users_url: NOWHERE.into(),
+        roots_pem: None,
         database: dir.path().join("cars.sqlite"),
+        feed_options: FeedOptions::default(),
         max_staleness: Duration::from_secs(5),
         past_bound: PastBound::Refuse,
         leeway: Duration::from_secs(5),

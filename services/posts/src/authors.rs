@@ -20,7 +20,7 @@ const USERS: &str = "users";
 const MAX_IDS: usize = 100;
 
 /// How long a reader may be kept waiting for names.
-const TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many exchanged tokens are kept.
 const MAX_TOKENS: usize = 10_000;
@@ -57,14 +57,9 @@ enum LookUpError {
 }
 
 impl Authors {
-    pub(crate) fn new(users_url: &str, exchange: TokenExchange) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+    pub(crate) fn new(http: reqwest::Client, users_url: &str, exchange: TokenExchange) -> Self {
         let users_url = format!("{}/users", users_url.trim_end_matches('/'));
-        Ok(Self { users_url, http, exchange, tokens: Arc::new(Cache::new(MAX_TOKENS)) })
+        Self { users_url, http, exchange, tokens: Arc::new(Cache::new(MAX_TOKENS)) }
     }
 
     /// The authors that `users` tells of. When it is away or slow they are all missing, and posts are shown without.

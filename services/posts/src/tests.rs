@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use propusk_verify::axum::serve_router;
 use propusk_verify::decision::PastBound;
 use propusk_verify::exchange::TokenExchange;
+use propusk_verify::feed::FeedOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use crate::authors::Authors;
 use crate::db::Db;
 use crate::testing::{Answer, ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{Config, Posts, SERVICE, routes, serve};
+use crate::{Config, Posts, SERVICE, authors, calls, routes, serve};
 
 /// The services around this one.
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("posts.sqlite")).unwrap();
         let exchange = TokenExchange::new(&format!("{authority}/oauth/token"), SERVICE, "psk_secret").unwrap();
-        let authors = Authors::new(users, exchange).unwrap();
+        let authors = Authors::new(calls::client(authors::TIMEOUT, None).unwrap(), users, exchange);
         let url = start(serve_router(routes(&verifier, Posts { db, authors }), &verifier, true)).await;
         Self { issuer, url, others, _dir: dir }
     }
@@ -127,7 +128,9 @@ async fn it_starts_and_ends_without_an_authority() {
         client_id: SERVICE.into(),
         client_secret: "psk_secret".to_owned().into(),
         users_url: NOWHERE.into(),
+        roots_pem: None,
         database: dir.path().join("posts.sqlite"),
+        feed_options: FeedOptions::default(),
         max_staleness: Duration::from_secs(5),
         past_bound: PastBound::Refuse,
         leeway: Duration::from_secs(5),

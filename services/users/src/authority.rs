@@ -1,15 +1,10 @@
 //! Asking the authority whose token it is: the token itself carries an opaque id and no name.
 
-use std::time::Duration;
-
 use propusk_verify::RawToken;
 use propusk_verify::axum::ApiError;
 use propusk_verify::problem::Problem;
 use serde::Deserialize;
 use zeroize::Zeroizing;
-
-/// For one call, all in all.
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The authority's introspection endpoint (RFC 7662), which tells a service about tokens for itself.
 #[derive(Clone)]
@@ -50,14 +45,14 @@ impl From<AuthorityAway> for ApiError {
 }
 
 impl Authority {
-    pub(crate) fn new(base: &str, client_id: String, client_secret: Zeroizing<String>) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+    pub(crate) fn new(
+        http: reqwest::Client,
+        base: &str,
+        client_id: String,
+        client_secret: Zeroizing<String>,
+    ) -> Self {
         let introspect = format!("{}/oauth/introspect", base.trim_end_matches('/'));
-        Ok(Self { http, introspect, client_id, client_secret })
+        Self { http, introspect, client_id, client_secret }
     }
 
     /// Whose token this is; `None` if it is not active any more.

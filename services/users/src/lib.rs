@@ -17,22 +17,21 @@ mod testing;
 mod tests;
 
 mod authority;
+mod calls;
 mod db;
 mod debits;
 mod people;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
 use propusk_verify::Verifier;
-use propusk_verify::axum::{serve_router, whoami};
+use propusk_verify::axum::{Listener, serve_router, whoami};
 use propusk_verify::decision::PastBound;
-use propusk_verify::feed::{Feed, FeedClient, FeedConfigError};
-use tokio::net::TcpListener;
+use propusk_verify::feed::{Feed, FeedClient, FeedConfigError, FeedOptions};
 use zeroize::Zeroizing;
 
 use crate::authority::Authority;
@@ -42,6 +41,9 @@ pub use crate::db::OpenError;
 
 /// Our own id: the audience of the tokens that we take.
 const SERVICE: &str = "users";
+
+/// How long one call to the authority may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// All that the service needs to know.
 #[derive(Clone)]
@@ -56,8 +58,12 @@ pub struct Config {
     pub client_id: String,
     /// Its secret.
     pub client_secret: Zeroizing<String>,
+    /// Certificates to trust when we call others, PEM; without them, the machine's own.
+    pub roots_pem: Option<String>,
     /// The SQLite file.
     pub database: PathBuf,
+    /// How the authority's log is followed.
+    pub feed_options: FeedOptions,
     /// How old our view of what was revoked may be for an ordinary decision.
     pub max_staleness: Duration,
     /// What to do when it is older.
@@ -99,9 +105,6 @@ pub enum StartError {
     /// No HTTP client could be made.
     #[error("the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
-    /// The listener failed.
-    #[error("the listener: {0}")]
-    Listener(#[from] std::io::Error),
 }
 
 /// Serves until `shutdown`. The authority need not be there yet: until it is, nobody is let in, and `/-/ready` says so.
@@ -109,14 +112,16 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let db =
         Db::open(&config.database).map_err(|reason| StartError::Database { path: config.database.clone(), reason })?;
-    let authority = FeedClient::connect_lazy(&config.feed, &config.client_id, &config.client_secret)?;
-    let feed = Feed::start(authority, [SERVICE]);
+    let roots = config.roots_pem.as_deref();
+    let authority =
+        FeedClient::connect_lazy_trusting(&config.feed, &config.client_id, &config.client_secret, roots)?;
+    let feed = Feed::start_with(authority, [SERVICE], config.feed_options);
     let verifier = Verifier::builder()
         .issuer(config.issuer)
         .audience(SERVICE)
@@ -126,11 +131,10 @@ pub async fn serve(
         .past_bound(config.past_bound)
         .debug_headers(config.debug_headers)
         .build();
-    let authority = Authority::new(&config.authority, config.client_id, config.client_secret)?;
+    let http = calls::client(CALL_TIMEOUT, roots)?;
+    let authority = Authority::new(http, &config.authority, config.client_id, config.client_secret);
     let router = serve_router(routes(&verifier, Users { db, authority }), &verifier, config.ops_anywhere);
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(shutdown)
-        .await?;
+    propusk_verify::axum::serve(listener, router, shutdown).await;
     feed.release().await;
     Ok(())
 }

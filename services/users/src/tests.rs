@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use propusk_verify::axum::serve_router;
 use propusk_verify::check::CheckVerdict;
 use propusk_verify::decision::PastBound;
+use propusk_verify::feed::FeedOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use crate::authority::Authority;
 use crate::db::Db;
 use crate::people::STARTING_BALANCE;
 use crate::testing::{ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{Config, SERVICE, Users, routes, serve};
+use crate::{CALL_TIMEOUT, Config, SERVICE, Users, calls, routes, serve};
 
 /// The service and those around it.
 struct World {
@@ -41,7 +42,8 @@ impl World {
         let verifier = issuer.verifier(SERVICE);
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("users.sqlite")).unwrap();
-        let authority = Authority::new(&authority, SERVICE.into(), "psk_secret".to_owned().into()).unwrap();
+        let http = calls::client(CALL_TIMEOUT, None).unwrap();
+        let authority = Authority::new(http, &authority, SERVICE.into(), "psk_secret".to_owned().into());
         let url = start(serve_router(routes(&verifier, Users { db, authority }), &verifier, true)).await;
         Self { issuer, url, introspected, _dir: dir }
     }
@@ -101,7 +103,9 @@ async fn it_starts_and_ends_without_an_authority() {
         authority: NOWHERE.into(),
         client_id: SERVICE.into(),
         client_secret: "psk_secret".to_owned().into(),
+        roots_pem: None,
         database: dir.path().join("users.sqlite"),
+        feed_options: FeedOptions::default(),
         max_staleness: Duration::from_secs(5),
         past_bound: PastBound::Refuse,
         leeway: Duration::from_secs(5),

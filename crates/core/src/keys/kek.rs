@@ -53,7 +53,7 @@ impl Kek {
     }
 
     /// Seals `plain`, bound to `context`: it opens only where the same context is given.
-    pub(super) fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, KekError> {
+    pub(crate) fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, KekError> {
         let mut sealed = plain.to_vec();
         let nonce = self
             .0
@@ -64,7 +64,7 @@ impl Kek {
     }
 
     /// Opens what [`Kek::seal`] made.
-    pub(super) fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KekError> {
+    pub(crate) fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KekError> {
         let (body, nonce) = sealed.split_last_chunk::<12>().ok_or(KekError::Wrong)?;
         let mut body = Zeroizing::new(body.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);

@@ -1,15 +1,20 @@
-//! Signing keys: making, sealing, publishing and using them. Each audience has a ring of its own.
+//! Signing keys: making, sealing, publishing, using and changing them. Each audience has a ring of its own.
 
+mod change;
 mod kek;
 mod ring;
+mod rotation;
 mod signing;
 
+pub use change::{Promoted, RevokeError, RotateError, activate, forget_passed, revoke, rotate, stage};
 pub use kek::{Kek, KekError};
 pub use ring::{KeyMaterialError, PublicRing, jwks_for_verifiers, load_rings, public_jwk, spki_pem};
+pub use rotation::{Cleared, Due, Facts, Obstacles, Published, Ring, Schedule, obstacles};
 pub use signing::{Signer, SigningError};
 
 use crate::env::Env;
 use crate::id::ServiceId;
+use crate::log::{self, Change};
 use crate::store::{KeyState, SealedKey, Service, StoreError, Tx};
 
 /// Why a ring could not be made.
@@ -48,6 +53,16 @@ pub fn install_first_keys(tx: &mut dyn Tx, env: Env<'_>, active: FreshKey, spare
     active.activated_at = Some(env.now);
     tx.insert_key(&active)?;
     tx.insert_key(&spare.0)
+}
+
+/// Tells verifiers of a ring as it is now. Answers the position in the log to wait for.
+///
+/// # Errors
+/// When the store fails.
+pub fn publish(tx: &mut dyn Tx, env: Env<'_>, service: &ServiceId) -> Result<u64, StoreError> {
+    let seq = log::append(tx, env, &Change::KeysChanged(service.clone()))?;
+    tx.publish_keys(service, seq)?;
+    Ok(seq)
 }
 
 /// Whether a service has a key that signs.

@@ -8,6 +8,7 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use propusk_verify::jose::KeyRing;
 use serde_json::{Value, json};
 
+use super::rotation::Ring;
 use crate::id::ServiceId;
 use crate::store::{KeyState, SealedKey, SigningAlg, StoreError, Tx};
 
@@ -16,14 +17,14 @@ use crate::store::{KeyState, SealedKey, SigningAlg, StoreError, Tx};
 #[error("the key cannot be made, opened or parsed")]
 pub struct KeyMaterialError;
 
-/// One audience's public keys.
+/// One audience's public keys. Who fetches them hears of no revocation, so revoked ones are left out of what is served.
 #[derive(Debug, Clone)]
 pub struct PublicRing {
     /// The JWK Set as it is served.
     pub jwks: String,
-    /// The same keys, for our own checks.
+    /// All keys, revoked ones too, for our own checks, which hear of revocations.
     pub ring: KeyRing,
-    /// `kid` and PEM of each key.
+    /// `kid` and PEM of each key that is served.
     pub pems: BTreeMap<String, String>,
     /// Which of them signs.
     pub active: Option<String>,
@@ -34,13 +35,8 @@ pub struct PublicRing {
 /// # Errors
 /// When the store fails or a stored public key cannot be parsed.
 pub fn load_rings(tx: &dyn Tx) -> Result<BTreeMap<ServiceId, PublicRing>, StoreError> {
-    let mut keys: BTreeMap<ServiceId, Vec<SealedKey>> = BTreeMap::new();
-    for key in tx.live_keys()? {
-        keys.entry(key.service.clone()).or_default().push(key);
-    }
-    keys.into_iter()
-        .map(|(service, keys)| public_ring(&keys).map(|ring| (service, ring)).map_err(StoreError::failed))
-        .collect()
+    let named = |ring: Ring| public_ring(ring.keys()).map(|public| (ring.service().clone(), public));
+    Ring::read_all(tx)?.into_iter().map(|ring| named(ring).map_err(StoreError::failed)).collect()
 }
 
 /// The JWK Set (RFC 7517) that verifiers of an audience get over the feed. It has the revoked keys too: a token under
@@ -49,22 +45,20 @@ pub fn load_rings(tx: &dyn Tx) -> Result<BTreeMap<ServiceId, PublicRing>, StoreE
 /// # Errors
 /// When the store fails or a stored public key cannot be parsed.
 pub fn jwks_for_verifiers(tx: &dyn Tx, service: &ServiceId) -> Result<Vec<u8>, StoreError> {
-    let keys = tx.keys_of(service)?;
-    let jwks = keys.iter().map(public_jwk).collect::<Result<Vec<_>, _>>().map_err(StoreError::failed)?;
-    Ok(json!({ "keys": jwks }).to_string().into_bytes())
+    jwk_set(&tx.keys_of(service)?).map(String::into_bytes).map_err(StoreError::failed)
 }
 
 fn public_ring(keys: &[SealedKey]) -> Result<PublicRing, KeyMaterialError> {
-    let mut jwks = Vec::new();
-    let mut pems = BTreeMap::new();
-    for key in keys {
-        jwks.push(public_jwk(key)?);
-        pems.insert(key.kid.to_string(), spki_pem(&key.public_spki));
-    }
-    let jwks = json!({ "keys": jwks }).to_string();
-    let ring = KeyRing::from_jwks(jwks.as_bytes()).map_err(|_| KeyMaterialError)?;
-    let active = keys.iter().find(|key| key.state == KeyState::Active).map(|key| key.kid.to_string());
-    Ok(PublicRing { jwks, ring, pems, active })
+    let served = || keys.iter().filter(|key| key.state != KeyState::Revoked);
+    let ring = KeyRing::from_jwks(jwk_set(keys)?.as_bytes()).map_err(|_| KeyMaterialError)?;
+    let active = served().find(|key| key.state == KeyState::Active).map(|key| key.kid.to_string());
+    let pems = served().map(|key| (key.kid.to_string(), spki_pem(&key.public_spki))).collect();
+    Ok(PublicRing { jwks: jwk_set(served())?, ring, pems, active })
+}
+
+fn jwk_set<'a>(keys: impl IntoIterator<Item = &'a SealedKey>) -> Result<String, KeyMaterialError> {
+    let jwks = keys.into_iter().map(public_jwk).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "keys": jwks }).to_string())
 }
 
 /// The public JWK of a key.

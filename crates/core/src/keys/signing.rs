@@ -1,6 +1,6 @@
 //! Making key pairs and signing with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,7 +54,10 @@ pub(super) fn generate(
         public_spki,
         sealed_pkcs8,
         created_at: env.now,
+        published_seq: None,
+        promoted_at: None,
         activated_at: None,
+        until: None,
     })
 }
 
@@ -100,6 +103,12 @@ impl Signer {
     /// The key-encryption key, for making further keys.
     pub fn kek(&self) -> &Kek {
         &self.kek
+    }
+
+    /// Forgets opened keys but these, which sign now.
+    pub fn keep_only<'a>(&self, active: impl IntoIterator<Item = &'a Kid>) {
+        let active: HashSet<&Kid> = active.into_iter().collect();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|kid, _| active.contains(kid));
     }
 
     /// The compact form (RFC 7515) of a token. RSA takes about a millisecond, so this runs outside any transaction.

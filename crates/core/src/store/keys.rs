@@ -100,8 +100,14 @@ pub struct SealedKey {
     pub sealed_pkcs8: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The event that tells verifiers of it; `None` until [`Keys::publish_keys`].
+    pub published_seq: Option<u64>,
+    /// Since when it is to take the place of the key that signs, as soon as everybody can check what it signs.
+    pub promoted_at: Option<Timestamp>,
     /// When it began to sign.
     pub activated_at: Option<Timestamp>,
+    /// Of a key that was retired or revoked: the log's ceiling at that time, in Unix seconds. No token of it lives longer.
+    pub until: Option<u64>,
 }
 
 impl fmt::Debug for SealedKey {
@@ -117,12 +123,21 @@ impl fmt::Debug for SealedKey {
 
 /// Storage of signing keys.
 pub trait Keys {
-    /// Every key that is not revoked, of all rings, in order of service and creation.
-    fn live_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
-    /// One ring, revoked keys too, in order of creation.
+    /// Every key of all rings, in order of service and creation.
+    fn all_keys(&self) -> Result<Vec<SealedKey>, StoreError>;
+    /// One ring, in order of creation.
     fn keys_of(&self, service: &ServiceId) -> Result<Vec<SealedKey>, StoreError>;
+    /// By id.
+    fn key(&self, kid: &Kid) -> Result<Option<SealedKey>, StoreError>;
     /// The key that signs for a service.
     fn active_key(&self, service: &ServiceId) -> Result<Option<SealedKey>, StoreError>;
     /// A new key.
     fn insert_key(&mut self, key: &SealedKey) -> Result<(), StoreError>;
+    /// Stores where a key is in its life: state, promotion, activation and end.
+    fn update_key(&mut self, key: &SealedKey) -> Result<(), StoreError>;
+    /// Notes that the event `seq` tells of the keys of a service that no event told of before. It alone may come after
+    /// the event is appended.
+    fn publish_keys(&mut self, service: &ServiceId, seq: u64) -> Result<(), StoreError>;
+    /// Removes a key.
+    fn delete_key(&mut self, kid: &Kid) -> Result<(), StoreError>;
 }

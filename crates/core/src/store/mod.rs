@@ -10,6 +10,9 @@
 mod audit;
 mod clients;
 mod exchange_rules;
+mod gone;
+mod groups;
+mod idempotency;
 mod keys;
 mod log;
 mod refresh_tokens;
@@ -21,22 +24,49 @@ mod users;
 pub use audit::{AuditEntry, AuditFilter, AuditLog, StoredAuditEntry};
 pub use clients::{Client, Clients, GrantType};
 pub use exchange_rules::{ExchangeRule, ExchangeRules, SubjectKind};
+pub use gone::{Gone, GoneId};
+pub use groups::{Group, Groups};
+pub use idempotency::Idempotency;
 pub use keys::{KeyState, Keys, SealedKey, SigningAlg};
 pub use log::{Log, LogRow, LogState};
 pub use refresh_tokens::{RefreshToken, RefreshTokens, Rotation};
-pub use roles::{Holder, RoleGrant, Roles};
+pub use roles::{Holder, Role, RoleGrant, Roles};
 pub use services::{Service, Services};
 pub use sessions::{Session, SessionOrigin, Sessions};
 pub use users::{User, Users};
 
 /// One transaction: a snapshot to read and, where it is `&mut`, a change to commit.
 pub trait Tx:
-    AuditLog + Clients + ExchangeRules + Keys + Log + RefreshTokens + Roles + Services + Sessions + Users
+    AuditLog
+    + Clients
+    + ExchangeRules
+    + Gone
+    + Groups
+    + Idempotency
+    + Keys
+    + Log
+    + RefreshTokens
+    + Roles
+    + Services
+    + Sessions
+    + Users
 {
 }
 
 impl<T> Tx for T where
-    T: AuditLog + Clients + ExchangeRules + Keys + Log + RefreshTokens + Roles + Services + Sessions + Users
+    T: AuditLog
+        + Clients
+        + ExchangeRules
+        + Gone
+        + Groups
+        + Idempotency
+        + Keys
+        + Log
+        + RefreshTokens
+        + Roles
+        + Services
+        + Sessions
+        + Users
 {
 }
 

@@ -22,6 +22,8 @@ pub struct User {
     pub ended_seq: u64,
     /// When this person registered.
     pub created_at: Timestamp,
+    /// Grows with every change of this person; the store counts.
+    pub version: u64,
 }
 
 /// Storage of [`User`]s.
@@ -34,6 +36,8 @@ pub trait Users {
     fn users(&self, page: &Page) -> Result<Vec<User>, StoreError>;
     /// A new user; `false` if the username is taken (then nothing was written).
     fn insert_user(&mut self, user: &User) -> Result<bool, StoreError>;
-    /// Replaces every field of the user with this id but `username` and `created_at`.
+    /// Replaces every field of the user with this id but `username`, `created_at` and `version`, which grows.
     fn update_user(&mut self, user: &User) -> Result<(), StoreError>;
+    /// Gives a person another username; `false` if it is taken (then nothing was written).
+    fn rename_user(&mut self, id: &UserId, username: &str) -> Result<bool, StoreError>;
 }

@@ -72,14 +72,23 @@ async fn sign_in(gateway: &Arc<Gateway>, context: &Context, request: Request<Inc
 
 fn parse(form: Form, body: &[u8]) -> Result<SignIn, Problem> {
     match form {
-        Form::Json => serde_json::from_slice(body).map_err(|error| {
-            // Names members, never values; where it stands is of no use to anyone.
-            let text = error.to_string();
-            Problem::bad_request(text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what))
-        }),
+        Form::Json => serde_json::from_slice(body).map_err(|error| not_json(&error)),
         Form::Html => parse_form(body),
         Form::Other => Err(Slug::UnsupportedMediaType.into()),
     }
+}
+
+/// Names members, never values: one of them is a password.
+fn not_json(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let names_a_member =
+        ["unknown field", "missing field", "duplicate field"].iter().any(|kind| what.starts_with(kind));
+    Problem::bad_request(match (error.is_data(), names_a_member) {
+        (true, true) => what,
+        (true, false) => "username and password are strings",
+        (false, _) => "the body is not JSON",
+    })
 }
 
 fn parse_form(body: &[u8]) -> Result<SignIn, Problem> {
@@ -104,20 +113,21 @@ fn parse_form(body: &[u8]) -> Result<SignIn, Problem> {
 
 /// A session that nobody has yet. Dropped, it ends at the authority.
 struct NewSession {
-    session: Option<Session>,
-    ended: EndedSessions,
+    session: Session,
+    ended: Option<EndedSessions>,
 }
 
 impl NewSession {
-    fn take(mut self) -> Option<Session> {
-        self.session.take()
+    fn keep(mut self) -> Session {
+        self.ended = None;
+        self.session.clone()
     }
 }
 
 impl Drop for NewSession {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            self.ended.end(session.refresh);
+        if let Some(ended) = &self.ended {
+            ended.end(self.session.refresh.clone());
         }
     }
 }
@@ -142,14 +152,12 @@ async fn ask(
     let tokens = gateway.authority.password(username, password, AUTHORITY_AUDIENCE, asker).await?;
     let nobody = (String::new(), String::new());
     let session = Session::begin(id, nobody, u64::MAX, AUTHORITY_AUDIENCE, &tokens, asked_at_ms).ok_or(NOTHING)?;
-    let mut new = NewSession { session: Some(session), ended: gateway.ended.clone() };
+    let mut new = NewSession { session, ended: Some(gateway.ended.clone()) };
     let me = gateway.authority.me(&tokens.access_token, &asker.request_id).await?;
-    if let Some(session) = &mut new.session {
-        session.expires_at = me.expires_at();
-        (session.user_id, session.username) = (me.id, me.username);
-        // It was for that one question; no route is for the authority.
-        session.tokens.clear();
-    }
+    new.session.expires_at = me.expires_at();
+    (new.session.user_id, new.session.username) = (me.id, me.username);
+    // It was for that one question.
+    new.session.tokens.clear();
     Ok(new)
 }
 
@@ -160,14 +168,8 @@ fn signed_in(
     who: &SignIn,
     new: NewSession,
 ) -> Response<AnswerBody> {
-    let Some((cookie, session)) = new
-        .session
-        .as_ref()
-        .and_then(|session| gateway.cookies.seal(session).ok())
-        .and_then(|cookie| Some((cookie, new.take()?)))
-    else {
-        return Problem::from(Slug::Internal).into();
-    };
+    let Ok(cookie) = gateway.cookies.seal(&new.session) else { return Problem::from(Slug::Internal).into() };
+    let session = new.keep();
     end_former(gateway, headers);
     let mut answer = if form == Form::Html { see_other(&who.return_to) } else { person(&session) };
     answer.headers_mut().insert(SET_COOKIE, cookie);
@@ -208,11 +210,14 @@ mod tests {
             (r#"{"username":"alice","password":"p","admin":true}"#, "admin"),
             (r#"{"username":"alice","password":"p","return_to":"/x"}"#, "return_to"),
             (r#"{"username":"alice","username":"bob","password":"p"}"#, "username"),
-            (r#"{"username":1,"password":"p"}"#, "string"),
+            (r#"{"username":1,"password":"p"}"#, "strings"),
+            (r#"{"username":"alice","password":"p""#, "not JSON"),
         ] {
             let problem = parse(Form::Json, body.as_bytes()).unwrap_err();
             assert!(format!("{problem:?}").contains(named), "{body} {problem:?}");
         }
+        let problem = parse(Form::Json, br#"{"username":"alice","password":424242}"#).unwrap_err();
+        assert!(!format!("{problem:?}").contains("424242"), "{problem:?}");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::authority::{AuthorityError, ENFORCEMENT};
+use crate::authority::{AUTHORITY_AUDIENCE, AuthorityError, ENFORCEMENT};
 use crate::authorize::authority_problem;
 use crate::body::AnswerBody;
-use crate::credential::session_cookie;
+use crate::credential::{self, session_cookie};
 use crate::csrf;
 use crate::gateway::{Context, Gateway};
 use crate::own::Form;
@@ -27,7 +27,7 @@ pub(crate) async fn answer(gateway: &Gateway, context: &Context, request: Reques
     let is_page = Form::of(request.headers()) == Form::Html;
     let value = match session_cookie(request.headers()) {
         Ok(value) => value,
-        Err(problem) => return problem.into(),
+        Err(reason) => return credential::refuse(reason, AUTHORITY_AUDIENCE).into(),
     };
     match end(gateway, context, value.as_deref()).await {
         Ok(enforcement) => signed_out(is_page, enforcement),

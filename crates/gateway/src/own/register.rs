@@ -3,8 +3,9 @@
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+use crate::authority::AUTHORITY_AUDIENCE;
 use crate::body::AnswerBody;
-use crate::credential::session_cookie;
+use crate::credential::{self, session_cookie};
 use crate::csrf;
 use crate::forward::{Outgoing, Passing, body_of};
 use crate::framing::io::ConnectionState;
@@ -25,7 +26,7 @@ pub(crate) async fn answer(
     let checked = match session_cookie(request.headers()) {
         Ok(Some(_)) => csrf::check(request.headers(), gateway.public_origin.as_ref()),
         Ok(None) => Ok(()),
-        Err(problem) => Err(problem),
+        Err(reason) => Err(credential::refuse(reason, AUTHORITY_AUDIENCE)),
     };
     if let Err(problem) = checked {
         return problem.into();

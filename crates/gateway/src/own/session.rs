@@ -2,11 +2,12 @@
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use propusk_verify::Verdict;
+use propusk_verify::{Reason, Verdict};
 
+use crate::authority::AUTHORITY_AUDIENCE;
 use crate::authorize::Held;
 use crate::body::AnswerBody;
-use crate::credential::{Credential, session_cookie};
+use crate::credential::{self, Credential};
 use crate::gateway::{Context, Gateway};
 use crate::navigation::Destination;
 use crate::own::person;
@@ -18,10 +19,10 @@ pub(crate) async fn answer(gateway: &Gateway, context: &Context, request: Reques
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Problem::method_not_allowed("GET, HEAD").into();
     }
-    let value = match session_cookie(request.headers()) {
-        Ok(Some(value)) => value,
-        Ok(None) => return Problem::from(Verdict::None).into(),
-        Err(problem) => return problem.into(),
+    let value = match credential::credential(request.headers()) {
+        Ok(Some(Credential::Cookie(value))) => value,
+        Ok(_) => return credential::refuse(Reason::NoCredentials, AUTHORITY_AUDIENCE).into(),
+        Err(reason) => return credential::refuse(reason, AUTHORITY_AUDIENCE).into(),
     };
     let Some(target) = gateway.routes.first() else {
         return from_cookie(gateway, &value);

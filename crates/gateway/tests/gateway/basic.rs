@@ -1,5 +1,7 @@
 //! Basic at the edge: one password grant for the life of a token, and no session left behind.
 
+use std::time::Duration;
+
 use base64ct::{Base64, Encoding};
 use futures_util::future::join_all;
 use propusk_verify::check::CheckVerdict;
@@ -110,6 +112,32 @@ async fn a_stale_token_is_replaced() {
     world.service.says_stale(1);
     world.send(alice("/elite")).await.expect(200);
     assert_eq!(world.authority.count("password"), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_passwords_is_bounded() {
+    let world = World::with(|config| config.limits.authority_calls = 1).await;
+    // The authority takes no call at all: 17 may be on their way, the next is told at once.
+    world.authority.sleeps();
+    let flood = (0..17).map(|n| world.send(basic(get("/cars"), &format!("person{n}"), "wrong")));
+    let flood = join_all(flood);
+    let one_more = async {
+        world.until("the flood", |world| world.authority.count("asleep") == 1).await;
+        loop {
+            let answer = world.send(basic(get("/cars"), "one-more", "wrong"));
+            match tokio::time::timeout(Duration::from_millis(50), answer).await {
+                Ok(answer) => break answer,
+                // It was among the first; there is still room.
+                Err(_) => continue,
+            }
+        }
+    };
+    let answer = tokio::select! {
+        _ = flood => panic!("the authority sleeps"),
+        answer = one_more => answer,
+    };
+    let answer = answer.expect_problem(503, "busy");
+    assert_ne!(answer.header("retry-after"), "");
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ async fn a_broken_chunk_is_refused_and_never_ends_a_request_upstream() {
         client.answer(false).await.expect_problem(400, "bad-request");
         assert!(client.is_closed().await, "{chunk:?}");
     }
+    assert!(world.service.bodies().iter().all(Result::is_err), "{:?}", world.service.bodies());
 }
 
 #[tokio::test]

@@ -188,7 +188,7 @@ impl Client {
 
     /// Reads more; `false` at the end of the connection.
     async fn read(&mut self) -> bool {
-        let mut piece = [0; 16 * 1024];
+        let mut piece = vec![0; 16 * 1024];
         let n = soon("reading", self.stream.read(&mut piece)).await.unwrap_or(0);
         self.input.extend_from_slice(&piece[..n]);
         n > 0

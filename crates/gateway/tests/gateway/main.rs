@@ -18,4 +18,5 @@ mod forwarding;
 mod framing;
 mod operations;
 mod sessions;
+mod tls;
 mod upstream;

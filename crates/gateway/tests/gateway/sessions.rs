@@ -1,12 +1,13 @@
 //! Tokens of cookie sessions: had once however many ask, replaced when they do not stand, and the ends of sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use propusk_verify::check::CheckVerdict;
 use serde_json::json;
 
-use crate::http::{get, post};
+use crate::http::{Client, get, post};
 use crate::world::{World, good};
 
 #[tokio::test]
@@ -204,6 +205,35 @@ async fn a_body_is_never_sent_twice_but_the_next_request_has_a_fresh_token() {
     assert_eq!(world.service.seen().len(), 1);
     world.send(with_body()).await.expect(200);
     assert_ne!(world.service.last().token(), first);
+}
+
+/// An answer of a service that goes on for as long as the request does.
+async fn mirror(world: &World, credential: (&str, &str)) -> Client {
+    let mut client = Client::connect(world.gateway).await;
+    let head =
+        "POST /elite/mirror HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: same-origin\r\nTransfer-Encoding: chunked\r\n";
+    client.write(format!("{head}{}: {}\r\n\r\n3\r\none\r\n", credential.0, credential.1).as_bytes()).await;
+    client.head().await.expect(200);
+    assert_eq!(client.chunk().await, b"one");
+    client
+}
+
+#[tokio::test]
+async fn an_answer_that_lasts_ends_with_the_right_to_it() {
+    let world = World::with(|config| config.max_staleness = Duration::from_millis(50)).await;
+    let cookie = format!("__Host-Http-propusk={}", world.sign_in().await);
+    let bearer = format!("Bearer {}", world.token("elite"));
+    let mut by_cookie = mirror(&world, ("Cookie", &cookie)).await;
+    let mut by_bearer = mirror(&world, ("Authorization", &bearer)).await;
+    // A stale token is replaced and the session's answer goes on; nobody can replace the bearer's.
+    let before = world.authority.count("refresh");
+    world.check.everything_is_stale(&world.authority.mint);
+    assert!(by_bearer.is_closed().await);
+    world.until("a fresh token", |world| world.authority.count("refresh") > before).await;
+    by_cookie.write(b"3\r\ntwo\r\n").await;
+    assert_eq!(by_cookie.chunk().await, b"two");
+    world.check.says(Some(CheckVerdict::Refused));
+    assert!(by_cookie.is_closed().await, "it broke off, without an end that would look whole");
 }
 
 #[tokio::test]

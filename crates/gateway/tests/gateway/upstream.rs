@@ -188,6 +188,25 @@ async fn a_request_that_the_service_may_have_read_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_service_may_answer_before_it_has_read_everything() {
+    let world = World::start().await;
+    let request = post("/cars/refuse").bearer(&world.token("cars")).body(&vec![0; 4 * 1024 * 1024]);
+    for _ in 0..20 {
+        let stream = TcpStream::connect(world.gateway).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let bytes = request.bytes("h");
+        let sending = tokio::spawn(async move {
+            // The connection is closed on it; what matters is what is heard.
+            let _ = writing.write_all(&bytes).await;
+        });
+        let mut heard = Vec::new();
+        let _ = soon("the answer", reading.read_to_end(&mut heard)).await;
+        assert!(heard.starts_with(b"HTTP/1.1 413 "), "{:?}", String::from_utf8_lossy(&heard));
+        sending.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn answers_that_make_no_sense() {
     let (world, _) = behind(&[
         &["HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"],
@@ -222,6 +241,21 @@ async fn when_the_client_goes_the_service_is_told() {
     drop(client);
     let mut rest = Vec::new();
     soon("the end", service.read_to_end(&mut rest)).await.ok();
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_does_not_look_whole() {
+    let world = World::start().await;
+    for framing in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let mut client = Client::connect(world.gateway).await;
+        let head = format!("POST /cars HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n", world.token("cars"));
+        client.write(format!("{head}{framing}").as_bytes()).await;
+        let before = world.service.bodies().len();
+        world.until("the request", |world| world.service.seen().len() > before).await;
+        drop(client);
+        world.until("its end", |world| world.service.bodies().len() > before).await;
+        assert!(world.service.bodies().iter().all(Result::is_err), "{:?}", world.service.bodies());
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -130,6 +130,7 @@ pub struct Authority {
     /// What it says instead, for a while.
     instead: Mutex<Option<(u16, Value)>>,
     forms: Mutex<Vec<(HeaderMap, HashMap<String, String>)>>,
+    is_asleep: AtomicBool,
 }
 
 impl Authority {
@@ -150,6 +151,11 @@ impl Authority {
         *self.instead.lock().unwrap() = Some((status, body));
     }
 
+    /// From now on it answers nothing; `asleep` counts who asks.
+    pub fn sleeps(&self) {
+        self.is_asleep.store(true, Ordering::Relaxed);
+    }
+
     /// Sessions that have not ended.
     pub fn open_sessions(&self) -> usize {
         self.families.lock().unwrap().iter().filter(|family| !family.ended).count()
@@ -166,6 +172,10 @@ impl Authority {
     }
 
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if self.is_asleep.load(Ordering::Relaxed) {
+            self.counted("asleep");
+            std::future::pending::<()>().await;
+        }
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
@@ -266,6 +276,7 @@ impl Seen {
 #[derive(Default)]
 pub struct Service {
     seen: Mutex<Vec<Seen>>,
+    bodies: Mutex<Vec<Result<usize, String>>>,
     stale_answers: AtomicUsize,
 }
 
@@ -276,6 +287,11 @@ impl Service {
 
     pub fn last(&self) -> Seen {
         self.seen().pop().expect("the service was not called")
+    }
+
+    /// How long the bodies were that it read, or how they broke off.
+    pub fn bodies(&self) -> Vec<Result<usize, String>> {
+        self.bodies.lock().unwrap().clone()
     }
 
     /// The next so many requests are answered `stale`.
@@ -297,6 +313,8 @@ impl Service {
         match target.rsplit('/').next().unwrap() {
             // Bytes go back as they come.
             "mirror" => Response::new(body.boxed()),
+            // Without a look at the body.
+            "refuse" => Response::builder().status(413).body(full("too large")).unwrap(),
             "never" => std::future::pending().await,
             "cookies" => Response::builder()
                 .header("set-cookie", "__Host-Http-propusk=stolen; Path=/")
@@ -307,8 +325,9 @@ impl Service {
                 .body(full("cookies"))
                 .unwrap(),
             _ => {
-                let length = body.collect().await.map(|body| body.to_bytes().len()).unwrap_or_default();
-                Response::new(full(format!("{length} bytes")))
+                let length = body.collect().await.map(|body| body.to_bytes().len()).map_err(|error| error.to_string());
+                self.bodies.lock().unwrap().push(length.clone());
+                Response::new(full(format!("{} bytes", length.unwrap_or_default())))
             }
         }
     }
@@ -341,6 +360,7 @@ impl World {
             life: Mutex::new((600, 600)),
             instead: Mutex::default(),
             forms: Mutex::default(),
+            is_asleep: AtomicBool::new(false),
         });
         let service = Arc::<Service>::default();
         let (of_authority, of_service) = (authority.clone(), service.clone());

@@ -9,10 +9,12 @@ use url::{Host, Url, form_urlencoded};
 
 use super::credentials;
 use crate::cli::ApiArgs;
+use crate::config::ConfigErrors;
 use crate::data;
 use crate::exit::{Exit, Failure};
-use crate::run_file;
+use crate::run_file::{self, Running};
 use crate::secret::SecretText;
+use crate::tls;
 
 /// For one call. A change may wait a minute to be enforced.
 const TIMEOUT: Duration = Duration::from_secs(75);
@@ -35,11 +37,15 @@ pub(super) struct Api {
 impl Place {
     /// `--authority`, PROPUSK_AUTHORITY (which is the same argument), or the running `up`.
     pub(super) fn find(args: &ApiArgs) -> Result<Self, Failure> {
-        let base = match &args.authority {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => running(args)?,
+        let (base, ca) = match &args.authority {
+            Some(url) => (url.trim_end_matches('/').to_owned(), None),
+            None => {
+                let running = running(args)?;
+                (running.authority, running.ca)
+            }
         };
-        let url = Url::parse(&base).map_err(|_| Failure::usage(format!("{base:?} is not a URL such as http://127.0.0.1:8081")))?;
+        let url = Url::parse(&base)
+            .map_err(|_| Failure::usage(format!("{base:?} is not a URL such as http://127.0.0.1:8081")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::usage(format!("{base:?} is neither http nor https")));
         }
@@ -48,7 +54,9 @@ impl Place {
                 "{base} is plain HTTP to another machine: credentials would cross the network in the clear. Use https, or give --insecure-http"
             )));
         }
-        Ok(Self { http: http()?, base })
+        let ca = args.ca.clone().or(ca);
+        let roots = ca.as_deref().map(tls::roots).transpose().map_err(ConfigErrors::from)?;
+        Ok(Self { http: http(roots.as_deref())?, base })
     }
 
     /// A request to a path.
@@ -70,7 +78,8 @@ impl Place {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {
-        let error = anyhow::Error::new(error.without_url()).context(format!("the authority at {} cannot be reached", self.base));
+        let error = anyhow::Error::new(error.without_url())
+            .context(format!("the authority at {} cannot be reached", self.base));
         Failure::new(Exit::Unreachable, error)
     }
 }
@@ -120,11 +129,12 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value), Failure> {
         let request = self.request(method, path, query);
-        self.place.send(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await
+        self.place
+            .send(match body {
+                Some(body) => request.json(body),
+                None => request,
+            })
+            .await
     }
 
     /// The id of a person who is named by id or by username.
@@ -141,13 +151,13 @@ impl Api {
 /// One segment of a path.
 pub(super) fn segment(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    let encoded =
+        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     encoded.collect()
 }
 
-fn http() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
+fn http(roots_pem: Option<&str>) -> anyhow::Result<reqwest::Client> {
+    tls::client(roots_pem)?
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
         .user_agent(concat!("propusk/", env!("CARGO_PKG_VERSION")))
@@ -155,7 +165,7 @@ fn http() -> anyhow::Result<reqwest::Client> {
         .context("no HTTP client")
 }
 
-fn running(args: &ApiArgs) -> Result<String, Failure> {
+fn running(args: &ApiArgs) -> Result<Running, Failure> {
     let data = match &args.data {
         Some(data) => data.clone(),
         None => data::default_path()?,
@@ -168,7 +178,7 @@ fn running(args: &ApiArgs) -> Result<String, Failure> {
         );
         Failure::new(Exit::Unreachable, anyhow::Error::msg(text))
     };
-    running.map(|running| running.authority).ok_or_else(none)
+    running.ok_or_else(none)
 }
 
 fn is_loopback(url: &Url) -> bool {

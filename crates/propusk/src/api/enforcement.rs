@@ -38,7 +38,8 @@ pub(super) async fn changed(
 fn in_words(answer: &Value, done: &str) -> String {
     let outcome = shown(answer, "outcome");
     let style = if outcome == "enforced" { GREEN } else { YELLOW };
-    let what = format!("{done}: {} in {} ms (seq {})", paint(style, &outcome), shown(answer, "took_ms"), shown(answer, "seq"));
+    let what =
+        format!("{done}: {} in {} ms (seq {})", paint(style, &outcome), shown(answer, "took_ms"), shown(answer, "seq"));
     let laggards = answer.get("laggards").and_then(Value::as_array).into_iter().flatten().map(|laggard| {
         let [service, instance, state] = ["service", "instance", "state"].map(|member| shown(laggard, member));
         format!("  {service} {instance}: {}", state.replace('_', " "))

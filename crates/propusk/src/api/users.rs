@@ -52,7 +52,8 @@ async fn show(user: &str, args: &ApiArgs) -> Outcome {
     let mut user = api.get(&path, &[]).await?;
     let roles = api.get(&format!("{path}/roles"), &[]).await?;
     let roles = roles.get("items").and_then(Value::as_array).into_iter().flatten();
-    let roles: Vec<Value> = roles.map(|held| format!("{}/{}", shown(held, "service"), shown(held, "role")).into()).collect();
+    let roles: Vec<Value> =
+        roles.map(|held| format!("{}/{}", shown(held, "service"), shown(held, "role")).into()).collect();
     if let Some(members) = user.as_object_mut() {
         members.insert("roles".to_owned(), roles.into());
     }

@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     tokens_and_sessions(config, &mut rules);
     passwords(config, &mut rules);
     feed(config, &mut rules);
+    keys(config, &mut rules);
     listeners(config, &mut rules);
     addresses(config, &mut rules);
     rules.broken
@@ -105,15 +106,27 @@ fn feed(config: &Config, rules: &mut Rules) {
     });
 }
 
+/// No faster than those who fetch key sets can follow.
+fn keys(config: &Config, rules: &mut Rules) {
+    let every = config.keys_rotate_every;
+    if !every.is_zero() {
+        rules.at_least("keys.rotate_every", every, config.keys_jwks_max_age.max(SECOND));
+    }
+}
+
 fn listeners(config: &Config, rules: &mut Rules) {
     let all = listeners_of(config);
     rules.demand(config.tls_cert.is_some() == config.tls_key.is_some(), "tls.cert", || {
         "tls.cert and tls.key belong together".to_owned()
     });
     for (index, (key, address)) in all.iter().enumerate() {
-        let plain = config.tls_cert.is_none() && !config.insecure_http;
-        rules.demand(!plain || address.ip().to_canonical().is_loopback(), key, || {
+        let is_safe = config.tls_cert.is_some() || address.ip().to_canonical().is_loopback();
+        let is_feed = *key == FEED;
+        rules.demand(is_safe || is_feed || config.insecure_http, key, || {
             format!("{address} is reached from other machines, without TLS. Set tls.cert and tls.key, listen on 127.0.0.1, or set insecure_http=true if something in front encrypts")
+        });
+        rules.demand(is_safe || !is_feed, key, || {
+            format!("{address} is reached from other machines, without TLS. The feed carries keys, so insecure_http is not for it: set tls.cert and tls.key, or listen on 127.0.0.1")
         });
         let same = all.iter().take(index).find(|(_, other)| other == address && address.port() != 0);
         if let Some((other, _)) = same {
@@ -122,11 +135,14 @@ fn listeners(config: &Config, rules: &mut Rules) {
     }
 }
 
+/// The listener for verifiers.
+const FEED: &str = "listen.feed";
+
 /// The key and value of every listener.
 fn listeners_of(config: &Config) -> [(&'static str, SocketAddr); 6] {
     [
         ("listen.authority", config.listen_authority),
-        ("listen.feed", config.listen_feed),
+        (FEED, config.listen_feed),
         ("listen.gateway", config.listen_gateway),
         ("listen.users", config.listen_users),
         ("listen.posts", config.listen_posts),
@@ -139,15 +155,21 @@ fn addresses(config: &Config, rules: &mut Rules) {
     let all = [
         ("issuer", config.issuer.to_text()),
         ("authority.url", config.authority_url.to_text()),
-        ("feed.url", config.feed_url.to_text()),
         ("demo.users_url", config.demo_users_url.to_text()),
     ];
     for (key, text) in all {
-        let is_plain = Url::parse(&text).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url));
-        rules.demand(!is_plain || config.insecure_http, key, || {
+        rules.demand(!is_plain(&text) || config.insecure_http, key, || {
             format!("{text} is plain HTTP to another machine. Use https, or set insecure_http=true")
         });
     }
+    let feed = config.feed_url.to_text();
+    rules.demand(!is_plain(&feed), "feed.url", || {
+        format!("{feed} is plain HTTP to another machine. The feed carries keys: use https")
+    });
+}
+
+fn is_plain(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for wrong in ["", "10", "m", "10 m", " 10m", "10m ", "-1s", "+1s", "1.5s", "1h30m", "10M", "10min", "١s", "1e3s"] {
+        for wrong in
+            ["", "10", "m", "10 m", " 10m", "10m ", "-1s", "+1s", "1.5s", "1h30m", "10M", "10min", "١s", "1e3s"]
+        {
             assert_eq!(parse(wrong), None, "{wrong:?}");
         }
         assert_eq!(parse("99999999999999999999s"), None);

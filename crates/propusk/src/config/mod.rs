@@ -41,10 +41,9 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-impl ConfigErrors {
-    /// One error about one key.
-    pub(crate) fn one(key: &str, problem: impl Into<String>) -> Self {
-        Self(vec![ConfigError { place: None, key: Some(key.to_owned()), problem: problem.into() }])
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
 

@@ -93,7 +93,8 @@ registry! {
         /// `up` takes the authority's own address if it is not set.
         issuer: Option<Issuer> = "issuer", "", example "https://id.example.com";
         /// Lets listeners beyond loopback speak plain HTTP, and lets the issuer be such an address. Tokens and passwords
-        /// then cross the network in the clear, unless something in front of Propusk encrypts.
+        /// then cross the network in the clear, unless something in front of Propusk encrypts. The feed carries keys: it
+        /// never does.
         insecure_http: bool = "insecure_http", "false";
     }
     "Where each part listens. Port 0 is any free one." {
@@ -112,11 +113,15 @@ registry! {
         /// Who may see `/-/live`, `/-/ready` and `/-/metrics`: "loopback" or "anywhere".
         listen_ops: OpsAccess = "listen.ops", "loopback";
     }
-    "TLS for the listeners." {
-        /// Certificate chain, PEM.
+    "TLS for all listeners, and for the calls from part to part." {
+        /// Certificate chain, PEM, the server's own certificate first; it is not one that signs others. For `up` it has to
+        /// be valid for the addresses of the listeners, such as 127.0.0.1. Read again when it changes.
         tls_cert: Option<PathBuf> = "tls.cert", "", example "/etc/propusk/tls.crt";
-        /// Its private key, PEM, mode 0600.
+        /// Its private key, PEM, mode 0600. Read again when it changes.
         tls_key: Option<PathBuf> = "tls.key", "", example "/etc/propusk/tls.key";
+        /// The only certificates to trust in calls to authority, services and upstreams, PEM. If it is not set, those
+        /// count that the machine trusts.
+        tls_ca: Option<PathBuf> = "tls.ca", "", example "/etc/propusk/ca.crt";
     }
     "Log lines, on standard error." {
         /// "human", "json", or "auto": for people on a terminal, JSON elsewhere.
@@ -172,6 +177,8 @@ registry! {
         keys_jwks_max_age: Duration = "keys.jwks_max_age", "1m";
         /// How long after a start no staged key becomes active, so that every verifier has been heard of.
         keys_settle: Duration = "keys.settle", "1m";
+        /// How long a key signs before the next one takes over. "0s" is for ever: until `propusk keys rotate`.
+        keys_rotate_every: Duration = "keys.rotate_every", "0s";
         /// Serve the access-token keys of all audiences at /.well-known/jwks.json. This gives up their isolation: a
         /// verifier that takes its keys from there takes any audience's.
         keys_publish_all: bool = "keys.publish_all", "false";
@@ -246,7 +253,8 @@ mod tests {
         for path in paths {
             let words: Vec<_> = path.split('.').collect();
             assert!(words.len() <= 2, "{path}");
-            let is_plain = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            let is_plain =
+                |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
             assert!(words.iter().all(is_plain) && !path.contains("__"), "{path}");
         }
     }

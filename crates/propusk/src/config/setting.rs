@@ -257,7 +257,8 @@ fn is_http(url: &Url) -> bool {
 pub(crate) struct LogFilter(pub(crate) String);
 
 impl Setting for LogFilter {
-    const WANTED: &'static str = "a level (error, warn, info, debug, trace) or a list such as \"warn,propusk_server=debug\"";
+    const WANTED: &'static str =
+        "a level (error, warn, info, debug, trace) or a list such as \"warn,propusk_server=debug\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match tracing_subscriber::EnvFilter::builder().parse(text) {

@@ -30,7 +30,9 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (left, right, changes) in [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
+        for (left, right, changes) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+        {
             assert_eq!(distance(left, right), changes, "{left} {right}");
             assert_eq!(distance(right, left), changes, "{right} {left}");
         }

@@ -53,7 +53,10 @@ fn the_defaults_are_those_that_are_documented() {
     let argon2 = (config.argon2_m_kib, config.argon2_t, config.argon2_p, config.argon2_queue);
     assert_eq!(argon2, (19_456, 2, 1, 64));
     assert_eq!(config.database_synchronous, Synchronous::Full);
-    assert_eq!((config.listen_authority, config.listen_gateway), (address("127.0.0.1:8081"), address("127.0.0.1:8080")));
+    assert_eq!(
+        (config.listen_authority, config.listen_gateway),
+        (address("127.0.0.1:8081"), address("127.0.0.1:8080"))
+    );
     let drawn = [config.listen_feed, config.listen_users, config.listen_posts, config.listen_cars];
     assert_eq!(drawn, [address("127.0.0.1:0"); 4]);
     assert_eq!(config.listen_ops, OpsAccess::Loopback);
@@ -81,7 +84,11 @@ fn the_example_is_read_as_the_defaults() {
 fn the_examples_of_the_example_are_right() {
     let text: String = example()
         .lines()
-        .map(|line| line.strip_prefix("# ").filter(|rest| rest.split_once(" = ").is_some_and(|(name, _)| is_name(name))).unwrap_or(line))
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| rest.split_once(" = ").is_some_and(|(name, _)| is_name(name)))
+                .unwrap_or(line)
+        })
         .collect::<Vec<_>>()
         .join("\n");
     let config = load(&text, &[], &[]).unwrap();
@@ -206,13 +213,17 @@ fn rules_over_several_keys() {
         (&["revoke.wait_limit=3s"], "revoke.wait_limit: 3s is not longer than feed.lease, 3s"),
         (&["feed.lease=8s"], "revoke.wait_limit: 5s is not longer than feed.lease, 8s"),
         (&["feed.renew=2400ms"], "feed.renew: 2400ms is not shorter than feed.lease less feed.drift, 2400ms"),
+        (&["keys.rotate_every=59s"], "keys.rotate_every: 59s is less than 1m"),
         (&["verify.max_staleness=1s"], "verify.max_staleness: 1s less feed.drift is not longer than feed.renew, 1s"),
         (&["listen.gateway=0.0.0.0:80"], "listen.gateway: 0.0.0.0:80 is reached from other machines, without TLS."),
         (&["listen.feed=[::]:80"], "listen.feed: [::]:80 is reached from other machines"),
         (&["listen.cars=127.0.0.1:8080"], "listen.cars: 127.0.0.1:8080 is taken by listen.gateway"),
         (&["issuer=http://id.example.com"], "issuer: http://id.example.com is plain HTTP to another machine."),
         (&["feed.url=http://10.0.0.1:1"], "feed.url: http://10.0.0.1:1 is plain HTTP to another machine."),
+        (&["listen.feed=0.0.0.0:80", "insecure_http=true"], "listen.feed: 0.0.0.0:80 is reached from other machines"),
+        (&["feed.url=http://10.0.0.1:1", "insecure_http=true"], "The feed carries keys: use https"),
         (&["tls.cert=/x"], "tls.cert: tls.cert and tls.key belong together"),
+        (&["tls.key=/x"], "tls.cert: tls.cert and tls.key belong together"),
     ];
     for (sets, wanted) in broken {
         let found = errors("", &[], sets);
@@ -222,8 +233,10 @@ fn rules_over_several_keys() {
         &["token.access_ttl=1h"],
         &["feed.lease=0s", "revoke.wait_limit=1s"],
         &["feed.lease=8s", "revoke.wait_limit=9s"],
+        &["keys.rotate_every=2s", "keys.jwks_max_age=2s"],
         &["listen.gateway=0.0.0.0:80", "insecure_http=true"],
-        &["listen.gateway=0.0.0.0:80", "tls.cert=/x", "tls.key=/y"],
+        &["listen.gateway=0.0.0.0:80", "listen.feed=[::]:81", "tls.cert=/x", "tls.key=/y"],
+        &["tls.ca=/x"],
         &["listen.gateway=[::ffff:127.0.0.1]:80"],
         &["issuer=http://localhost:8081"],
         &["issuer=https://id.example.com/tenant", "feed.url=https://10.0.0.1:1"],

@@ -6,19 +6,14 @@ use anyhow::Context as _;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use super::screen::{Cut, Screen};
+use super::screen::{Cut, Screen, WIDTH, cut};
 
 /// The gateway's one cookie. HTTP libraries may not keep it over plain HTTP, so it is carried by hand.
 const COOKIE: &str = "__Host-Http-propusk";
 
 /// A client that follows no redirect and knows no proxy: what is shown is what was sent.
-pub(super) fn client() -> anyhow::Result<Client> {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(Duration::from_secs(30))
-        .build()
-        .context("no HTTP client")
+pub(super) fn client(roots_pem: Option<&str>) -> anyhow::Result<Client> {
+    crate::tls::client(roots_pem)?.no_proxy().timeout(Duration::from_secs(30)).build().context("no HTTP client")
 }
 
 /// A request in the making.
@@ -59,7 +54,8 @@ impl Call {
 
     /// As a browser of a page of ours sends it.
     pub(super) fn cookie(mut self, cookie: &str) -> Self {
-        self.request = self.request.header("cookie", format!("{COOKIE}={cookie}")).header("sec-fetch-site", "same-origin");
+        self.request =
+            self.request.header("cookie", format!("{COOKIE}={cookie}")).header("sec-fetch-site", "same-origin");
         self.told.push_str("  Cookie …");
         self
     }
@@ -70,14 +66,10 @@ impl Call {
         self
     }
 
-    /// With a JSON body, which is told without its password.
+    /// With a JSON body, which is told without its secrets.
     pub(super) fn json(mut self, body: &Value) -> Self {
         self.request = self.request.json(body);
-        let mut told = body.clone();
-        if let Some(password) = told.get_mut("password") {
-            *password = "…".into();
-        }
-        self.told.push_str(&format!("  {told}"));
+        self.told.push_str(&format!("  {}", without_secrets(body)));
         self
     }
 
@@ -152,51 +144,65 @@ impl Answer {
 
     /// By what the token was judged, as in `lease` of `class=elite;by=lease;…`.
     pub(super) fn decided_by(&self) -> &str {
-        let parts = self.header("propusk-decision").split(';');
-        parts.filter_map(|part| part.trim().strip_prefix("by=")).next().unwrap_or_default()
+        member_of(self.header("propusk-decision"), "by").unwrap_or_default()
     }
 
-    /// Status, what else is told in headers, and the body, on one line and without secrets.
+    /// Status, body and what else is told in headers, on one line and without secrets.
     pub(super) fn in_short(&self) -> String {
-        let mut parts = vec![self.status.to_string()];
-        let slug = self.slug();
-        if slug.is_empty() {
-            parts.extend(short_body(&self.json));
-        } else {
-            parts.push(slug.to_owned());
-        }
-        for header in ["propusk-decision", "propusk-enforcement"] {
-            let value = self.header(header);
-            if !value.is_empty() {
-                parts.push(format!("[{value}]"));
-            }
-        }
+        let mut remarks: Vec<String> = [self.decision(), self.enforcement()].into_iter().flatten().collect();
         if self.cookie().is_some_and(|cookie| !cookie.is_empty()) {
-            parts.push("[a new cookie]".to_owned());
+            remarks.push("a new cookie".to_owned());
         }
-        parts.join(" ")
+        let remarks = remarks.iter().map(|remark| format!(" · {remark}")).collect::<String>();
+        let body = match self.slug() {
+            "" => short_body(&self.json),
+            slug => slug.to_owned(),
+        };
+        let room = WIDTH.saturating_sub(remarks.chars().count() + 4);
+        let body = if body.is_empty() { body } else { format!(" {}", cut(&body, room)) };
+        format!("{}{body}{remarks}", self.status)
+    }
+
+    /// `elite by lease, 3 ms old`.
+    fn decision(&self) -> Option<String> {
+        let part = |name: &str| member_of(self.header("propusk-decision"), name);
+        Some(format!("{} by {}, {} ms old", part("class")?, part("by")?, part("age-ms")?))
+    }
+
+    /// `enforced in 7 ms`.
+    pub(super) fn enforcement(&self) -> Option<String> {
+        let part = |name: &str| member_of(self.header("propusk-enforcement"), name);
+        Some(format!("{} in {} ms", part("outcome")?, part("took-ms")?))
     }
 }
 
-/// Lists by their length and first item; secrets left out.
-fn short_body(body: &Value) -> Option<String> {
+/// The value of `name` in `a=b;name=value`.
+fn member_of<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Lists by their length and first item.
+fn short_body(body: &Value) -> String {
     match body {
-        Value::Null => None,
+        Value::Null => String::new(),
         Value::Array(items) => {
             let first = items.first().map(|item| format!(", the first {item}")).unwrap_or_default();
-            Some(format!("{} items{first}", items.len()))
+            format!("{} items{first}", items.len())
         }
-        Value::Object(members) => {
-            let mut members = members.clone();
-            for (name, value) in &mut members {
-                if name.ends_with("token") || name.ends_with("secret") {
-                    *value = "…".into();
-                }
-            }
-            Some(Value::Object(members).to_string())
-        }
-        other => Some(other.to_string()),
+        other => without_secrets(other).to_string(),
     }
+}
+
+/// The same document with nothing in it that would open a door.
+fn without_secrets(document: &Value) -> Value {
+    let mut shown = document.clone();
+    for (name, value) in shown.as_object_mut().into_iter().flatten() {
+        let is_secret = ["token", "secret", "password"].iter().any(|end| name.ends_with(end));
+        if is_secret && value.is_string() {
+            *value = "…".into();
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -212,17 +218,21 @@ mod tests {
 
     #[test]
     fn no_token_is_told() {
-        let told = answer(200, json!({"access_token": "eyJ", "expires_in": 5, "refresh_token": "prt_"}), &[]).in_short();
+        let told =
+            answer(200, json!({"access_token": "eyJ", "expires_in": 5, "refresh_token": "prt_"}), &[]).in_short();
         assert!(!told.contains("eyJ") && !told.contains("prt_") && told.contains("expires_in"), "{told}");
         let told = answer(200, Value::Null, &[("set-cookie", "__Host-Http-propusk=abc; Path=/")]).in_short();
-        assert_eq!(told, "200 [a new cookie]");
+        assert_eq!(told, "200 · a new cookie");
+        let told =
+            without_secrets(&json!({"refresh_token": "prt_x", "new_password": "p", "username": "u"})).to_string();
+        assert!(!told.contains("prt_x") && !told.contains("\"p\"") && told.contains("\"u\""), "{told}");
     }
 
     #[test]
     fn refusals_are_told_by_their_kind() {
         let body = json!({"type": "urn:propusk:problem:token-stale"});
         let stale = answer(401, body, &[("propusk-decision", "class=elite;by=lease;seq=41;age-ms=3")]);
-        assert_eq!(stale.in_short(), "401 token-stale [class=elite;by=lease;seq=41;age-ms=3]");
+        assert_eq!(stale.in_short(), "401 token-stale · elite by lease, 3 ms old");
         assert_eq!(stale.decided_by(), "lease");
         let stale = stale.expect_problem(401, "token-stale").unwrap();
         assert!(matches!(stale.expect(200), Err(Cut::Failed(why)) if why.contains("should be answered 200")));

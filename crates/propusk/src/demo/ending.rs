@@ -15,7 +15,8 @@ pub(super) async fn expire(tour: &mut Tour) -> Shown {
         let why = format!("tokens live {} s here; --ephemeral makes shorter ones", tokens.expires_in);
         return Err(Cut::Skipped(why));
     }
-    let direct = |tour: &Tour| Ok::<_, Cut>(tour.service("cars", Method::GET, "/cars/-/whoami")?.bearer(tokens.access.expose()));
+    let direct =
+        |tour: &Tour| Ok::<_, Cut>(tour.service("cars", Method::GET, "/cars/-/whoami")?.bearer(tokens.access.expose()));
     direct(tour)?.send(&tour.screen).await?.expect(200)?;
     let call = tour.gateway(Method::GET, "/cars/-/whoami");
     let before = tour.browse(call).await?.expect(200)?.text("/jti")?;
@@ -30,12 +31,15 @@ pub(super) async fn expire(tour: &mut Tour) -> Shown {
     if refreshed.cookie().is_none_or(|cookie| cookie.is_empty()) {
         return Err(Cut::Failed("the answer brings no new cookie".to_owned()));
     }
-    Ok("alone, the token is refused; the gateway refreshed the session and sent a new one, with a new cookie".to_owned())
+    Ok("alone, the token is refused; the gateway refreshed the session and sent a new one, with a new cookie"
+        .to_owned())
 }
 
 pub(super) async fn log_out(tour: &mut Tour) -> Shown {
     let tokens = tour.login("cars").await?;
-    let elite = |tour: &Tour| Ok::<_, Cut>(tour.service("cars", Method::GET, "/cars/-/whoami/elite")?.bearer(tokens.access.expose()));
+    let elite = |tour: &Tour| {
+        Ok::<_, Cut>(tour.service("cars", Method::GET, "/cars/-/whoami/elite")?.bearer(tokens.access.expose()))
+    };
     elite(tour)?.send(&tour.screen).await?.expect(200)?;
     let body = json!({"refresh_token": tokens.refresh.expose()});
     let out = tour.authority(Method::POST, "/auth/logout").json(&body).send(&tour.screen).await?.expect(204)?;

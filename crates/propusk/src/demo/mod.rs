@@ -17,10 +17,11 @@ use reqwest::{Client, Method};
 use serde_json::json;
 
 use crate::cli::DemoArgs;
+use crate::config::ConfigErrors;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::secret::SecretText;
 use crate::serve::signalled;
-use crate::{data, run_file};
+use crate::{data, run_file, tls};
 
 use call::{Answer, Call};
 use screen::{Cut, Screen, Shown};
@@ -54,7 +55,9 @@ struct Tokens {
 /// `propusk demo`.
 pub(crate) async fn run(args: DemoArgs) -> Outcome {
     let stage = set_stage(&args).await?;
-    let mut tour = Tour { http: call::client()?, stage, screen: Screen::default(), hero: None, cookie: None };
+    let roots = stage.ca.as_deref().map(tls::roots).transpose().map_err(ConfigErrors::from)?;
+    let mut tour =
+        Tour { http: call::client(roots.as_deref())?, stage, screen: Screen::default(), hero: None, cookie: None };
     let told = tokio::select! {
         () = tell(&mut tour) => true,
         () = signalled() => false,
@@ -86,8 +89,15 @@ async fn set_stage(args: &DemoArgs) -> Result<Stage, Failure> {
 
 /// The whole story.
 async fn tell(tour: &mut Tour) {
-    let processes = if tour.stage.is_own() { "a system of its own, five processes" } else { "the running system" };
-    tour.screen.title(&format!("A tour of Propusk: {processes}. Gateway {}, authority {}.", tour.stage.gateway, tour.stage.authority));
+    let whose = if tour.stage.is_own() { "a system of its own, in five processes" } else { "the running system" };
+    tour.screen.title(
+        "A tour of Propusk",
+        &[
+            format!("through {whose}"),
+            format!("gateway    {}", tour.stage.gateway),
+            format!("authority  {}", tour.stage.authority),
+        ],
+    );
     tour.step("Register", people::register).await;
     tour.step("Sign in at the authority", people::sign_in).await;
     tour.step("Call each service as an API client: name and password at the gateway", people::call_with_basic).await;
@@ -127,7 +137,8 @@ impl Tour {
 
     /// A request through the gateway in the hero's browser session; what cookie it answers is kept.
     async fn browse(&mut self, call: Call) -> Result<Answer, Cut> {
-        let cookie = self.cookie.clone().ok_or_else(|| Cut::Skipped("no browser session could be opened".to_owned()))?;
+        let cookie =
+            self.cookie.clone().ok_or_else(|| Cut::Skipped("no browser session could be opened".to_owned()))?;
         let answer = call.cookie(&cookie).send(&self.screen).await?;
         if let Some(cookie) = answer.cookie() {
             self.cookie = Some(cookie).filter(|cookie| !cookie.is_empty());
@@ -181,12 +192,8 @@ fn enforced(answer: &Answer) -> Result<String, Cut> {
 
 /// The same from the header of an answer without a body.
 fn enforced_header(answer: &Answer) -> Result<String, Cut> {
-    let header = answer.header("propusk-enforcement");
-    let part = |name: &str| header.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
-    match (part("outcome"), part("took-ms")) {
-        (Some("enforced"), Some(took)) => Ok(format!("enforced in {took} ms")),
-        _ => Err(Cut::Failed(format!("not enforced within the limit: {}", answer.in_short()))),
-    }
+    let reached = answer.enforcement().filter(|reached| reached.starts_with("enforced"));
+    reached.ok_or_else(|| Cut::Failed(format!("not enforced within the limit: {}", answer.in_short())))
 }
 
 /// Letters and digits that nobody guesses.

@@ -41,7 +41,11 @@ pub(super) async fn call_with_basic(tour: &mut Tour) -> Shown {
         let call = tour.gateway(Method::GET, path).basic(&hero.username, hero.password.expose());
         call.send(&tour.screen).await?.expect(200)?;
     }
-    tour.gateway(Method::GET, "/cars").basic(&hero.username, "not the password").send(&tour.screen).await?.expect(401)?;
+    tour.gateway(Method::GET, "/cars")
+        .basic(&hero.username, "not the password")
+        .send(&tour.screen)
+        .await?
+        .expect(401)?;
     Ok("the gateway signs in once and gives each service a token of its own; a wrong password is refused".to_owned())
 }
 
@@ -73,7 +77,12 @@ pub(super) async fn posts(tour: &mut Tour) -> Shown {
     let post = tour.browse(call).await?.expect(201)?.text("/post_id")?;
     let call = tour.gateway(Method::GET, "/posts");
     let posts = tour.browse(call).await?.expect(200)?;
-    let ours = posts.json.as_array().into_iter().flatten().find(|item| item.get("post_id") == Some(&Value::from(post.as_str())));
+    let ours = posts
+        .json
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|item| item.get("post_id") == Some(&Value::from(post.as_str())));
     let author = ours.and_then(|item| item.pointer("/user_data/username")).and_then(Value::as_str);
     match author {
         Some(author) if author == hero.username => {

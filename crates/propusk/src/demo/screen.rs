@@ -34,13 +34,17 @@ pub(super) struct Screen {
     failed: Vec<String>,
 }
 
-/// Answers are cut to what fits on a line.
-const WIDTH: usize = 108;
+/// What is told is cut to what fits on a line.
+pub(super) const WIDTH: usize = 112;
 
 impl Screen {
-    /// The first line.
-    pub(super) fn title(&self, text: &str) {
-        output::line(&format!("\n{}\n", paint(BOLD, text)));
+    /// The first lines.
+    pub(super) fn title(&self, text: &str, more: &[String]) {
+        output::line(&format!("\n{}", paint(BOLD, text)));
+        for line in more {
+            output::line(&paint(DIM, line));
+        }
+        output::line("");
     }
 
     /// A step begins.
@@ -51,12 +55,12 @@ impl Screen {
 
     /// What is done.
     pub(super) fn did(&self, text: &str) {
-        output::line(&format!("    {} {}", paint(CYAN, "→"), cut(text)));
+        output::line(&format!("    {} {}", paint(CYAN, "→"), cut(text, WIDTH)));
     }
 
     /// What came back.
     pub(super) fn saw(&self, text: &str) {
-        output::line(&paint(DIM, &format!("    ← {}", cut(text))));
+        output::line(&paint(DIM, &format!("    ← {}", cut(text, WIDTH))));
     }
 
     /// A step has ended.
@@ -119,11 +123,12 @@ impl Screen {
     }
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= WIDTH {
+/// At most `width` letters of a text, the last an ellipsis if there are more.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(WIDTH - 1).collect();
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}…")
 }
 
@@ -145,9 +150,8 @@ mod tests {
 
     #[test]
     fn long_answers_are_cut_between_letters() {
-        assert_eq!(cut("short"), "short");
-        let long = "é".repeat(WIDTH + 1);
-        assert_eq!(cut(&long).chars().count(), WIDTH);
-        assert_eq!(cut(&"é".repeat(WIDTH)).chars().count(), WIDTH);
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("éééééé", 5), "éééé…");
+        assert_eq!(cut("x", 0), "…");
     }
 }

@@ -1,7 +1,7 @@
 //! The system that the tour goes through: one that runs already, or one of its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(super) struct Stage {
     pub(super) authority: String,
     pub(super) gateway: String,
     pub(super) services: BTreeMap<String, String>,
+    /// A file with the certificates to trust, if they are not those of the machine.
+    pub(super) ca: Option<PathBuf>,
     /// The administrator's password, where it is known.
     pub(super) admin_password: Option<SecretText>,
     /// The processes of a system of our own.
@@ -66,8 +68,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(6);
 impl Stage {
     /// A system that somebody else runs.
     pub(super) fn running(running: Running, admin_password: Option<SecretText>) -> Self {
-        let Running { authority, gateway, services, .. } = running;
-        Self { authority, gateway, services, admin_password, own: None }
+        let Running { authority, gateway, services, ca, .. } = running;
+        Self { authority, gateway, services, ca, admin_password, own: None }
     }
 
     /// Starts a system that ends with the tour.
@@ -94,6 +96,7 @@ impl Stage {
             authority: ready.authority,
             gateway: ready.gateway,
             services: ready.services,
+            ca: None,
             admin_password: ready.admin.password,
             own: Some(own),
         })

@@ -1,6 +1,6 @@
 //! The authority, as configured.
 
-use propusk_core::keys::Kek;
+use propusk_core::keys::{Kek, Schedule};
 use propusk_core::secret::PlainSecret;
 use propusk_core::settings::{Argon2Settings, Settings};
 use propusk_server::ServerConfig;
@@ -35,7 +35,11 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
         },
         kek,
         hash_queue: usize::try_from(config.argon2_queue).unwrap_or(usize::MAX),
-        jwks_max_age: config.keys_jwks_max_age,
+        key_schedule: Schedule {
+            settle: config.keys_settle,
+            max_age: config.keys_jwks_max_age,
+            rotate_every: config.keys_rotate_every,
+        },
         publish_all_keys: config.keys_publish_all,
         lease: config.feed_lease,
         revoke_wait_limit: config.revoke_wait_limit,

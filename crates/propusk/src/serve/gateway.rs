@@ -4,12 +4,13 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use propusk_gateway::{GatewayConfig, Route};
 use zeroize::Zeroizing;
 
-use super::needs::{Needs, Upwards};
+use super::needs::{Needs, Upwards, feed_options};
 use crate::config::{Config, OpsAccess, RouteClass, RouteSpec};
 use crate::exit::Failure;
+use crate::tls::Tls;
 
 /// What the gateway needs, with its secrets read.
-pub(super) fn gateway_config(config: &Config) -> Result<GatewayConfig, Failure> {
+pub(super) fn gateway_config(config: &Config, tls: &Tls) -> Result<GatewayConfig, Failure> {
     let mut needs = Needs::default();
     let upwards = Upwards::of(config, &mut needs);
     let secret = needs.secret("gateway.client_secret_file", config.gateway_client_secret_file.as_ref());
@@ -30,10 +31,13 @@ pub(super) fn gateway_config(config: &Config) -> Result<GatewayConfig, Failure> 
     let Upwards { issuer, authority, feed } = upwards;
     let client_id = config.gateway_client_id.clone();
     let mut gateway = GatewayConfig::new(issuer, authority, feed, client_id, secret.as_str(), cookie_key);
+    gateway.tls = tls.certificate.as_ref().map(|certificate| certificate.server_config(&["http/1.1"]));
+    gateway.roots_pem.clone_from(&tls.roots_pem);
     gateway.previous_cookie_keys = previous.into_iter().collect();
     gateway.public_origin = config.gateway_public_origin.as_ref().map(|origin| origin.0.clone());
     gateway.trusted_proxies = config.gateway_trusted_proxies.parsed();
     gateway.routes = config.gateway_routes.0.iter().map(route).collect();
+    gateway.feed_options = feed_options(config);
     gateway.leeway = config.token_leeway;
     gateway.max_staleness = config.verify_max_staleness;
     gateway.past_bound = config.verify_past_bound.into();

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use propusk_server::{Authority, Listeners};
+use propusk_verify::axum::Listener;
 use tokio::task::JoinHandle;
 
 pub(crate) use authority::KEK_VARIABLE;
@@ -19,8 +20,9 @@ pub(crate) use part::{Part, Service};
 pub(crate) use stop::{Stop, signalled};
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, ConfigErrors, Sources};
+use crate::config::{Config, Sources};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::tls::Tls;
 use crate::{log, ports};
 
 /// After a signal, what is still being answered has this long.
@@ -42,6 +44,7 @@ pub(crate) async fn run(args: ServeArgs) -> Outcome {
     }
     let mut config = Config::load(&Sources::of_process(args.config.config, args.config.set))?;
     log::start(&config);
+    let tls = Tls::load(&config)?;
     let http = ports::bind(part.listen_key(), *part.listen(&mut config))?;
     let address = http.local_addr().context("the listener has no address")?;
     let stop = Stop::new();
@@ -49,10 +52,10 @@ pub(crate) async fn run(args: ServeArgs) -> Outcome {
         Part::Authority => {
             let feed = ports::bind("listen.feed", config.listen_feed)?;
             tracing::info!(feed = %feed.local_addr().context("the listener has no address")?, "listening for verifiers");
-            let authority = start_authority(&config, http, feed, &stop).await?;
+            let authority = start_authority(&config, &tls, http, feed, &stop).await?;
             serving_authority(authority)
         }
-        part => start(part, &config, http, &stop)?,
+        part => start(part, &config, &tls, http, &stop)?,
     };
     tracing::info!(part = part.name(), %address, "serving");
     let early = tokio::select! {
@@ -75,14 +78,14 @@ pub(crate) async fn run(args: ServeArgs) -> Outcome {
 /// Starts the authority; when this returns, it answers.
 pub(crate) async fn start_authority(
     config: &Config,
+    tls: &Tls,
     http: TcpListener,
     feed: TcpListener,
     stop: &Stop,
 ) -> Result<Authority, Failure> {
-    refuse_tls(config)?;
     let mut server = authority::server_config(config)?;
     server.bootstrap_admin_secret = authority::bootstrap_secret()?;
-    let listeners = Listeners { http: asynchronous(http)?, feed: asynchronous(feed)? };
+    let listeners = Listeners { http: listener(http, tls)?, feed: listener(feed, tls)? };
     let started = Authority::start(server, listeners, stop.asked()).await;
     Ok(started.context("the authority cannot start")?)
 }
@@ -97,14 +100,20 @@ pub(crate) fn serving_authority(authority: Authority) -> Serving {
 }
 
 /// Starts a part that is not the authority. It may not be ready yet.
-pub(crate) fn start(part: Part, config: &Config, http: TcpListener, stop: &Stop) -> Result<Serving, Failure> {
-    refuse_tls(config)?;
-    let listener = asynchronous(http)?;
+pub(crate) fn start(
+    part: Part,
+    config: &Config,
+    tls: &Tls,
+    http: TcpListener,
+    stop: &Stop,
+) -> Result<Serving, Failure> {
     let ended = match part {
-        Part::Demo(service) => tokio::spawn(service::serving(service, config, listener, stop.asked())?),
+        Part::Demo(service) => {
+            tokio::spawn(service::serving(service, config, tls, listener(http, tls)?, stop.asked())?)
+        }
         Part::Authority | Part::Gateway => {
-            let gateway = gateway::gateway_config(config)?;
-            let stopped = stop.asked();
+            let gateway = gateway::gateway_config(config, tls)?;
+            let (listener, stopped) = (asynchronous(http)?, stop.asked());
             tokio::spawn(async move { Ok(propusk_gateway::serve(listener, gateway, stopped).await?) })
         }
     };
@@ -122,18 +131,13 @@ pub(crate) async fn finish(serving: Serving, limit: Duration) {
     }
 }
 
+fn listener(socket: TcpListener, tls: &Tls) -> anyhow::Result<Listener> {
+    Ok(Listener::new(asynchronous(socket)?, tls.certificate.clone()))
+}
+
 fn asynchronous(listener: TcpListener) -> anyhow::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true).context("the listener cannot be used")?;
     tokio::net::TcpListener::from_std(listener).context("the listener cannot be used")
-}
-
-/// Serving plain HTTP to somebody who asked for TLS would be the worst answer.
-fn refuse_tls(config: &Config) -> Result<(), ConfigErrors> {
-    if config.tls_cert.is_none() {
-        return Ok(());
-    }
-    let problem = "this version does not serve TLS itself: listen on loopback behind something that does";
-    Err(ConfigErrors::one("tls.cert", problem))
 }
 
 /// Asks the system to end this process with its parent, however that ends, also while this one is stopped.

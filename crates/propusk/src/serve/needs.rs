@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use propusk_verify::feed::{Drift, FeedOptions};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, ConfigErrors};
@@ -59,12 +60,36 @@ impl Upwards {
     }
 }
 
+/// How a verifier follows the authority's log.
+pub(super) fn feed_options(config: &Config) -> FeedOptions {
+    // Rounded up: a bound that is too wide costs a little of each lease, one that is too narrow costs the guarantee.
+    let per_mille = (config.feed_drift * 1000.0).ceil();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is checked to be from 0 to 500")]
+    let drift = Drift::per_mille(per_mille as u32);
+    FeedOptions { renew: config.feed_renew, drift, version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
 impl From<crate::config::PastBound> for propusk_verify::decision::PastBound {
     fn from(policy: crate::config::PastBound) -> Self {
         match policy {
             crate::config::PastBound::Refuse => Self::Refuse,
             crate::config::PastBound::Online => Self::Online,
             crate::config::PastBound::Serve => Self::Serve,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn the_bound_on_drift_is_never_narrower_than_configured() {
+        for (given, per_mille) in [("0", 0), ("0.2", 200), ("0.25", 250), ("0.1001", 101), ("0.4999", 500)] {
+            let sources = Sources { sets: vec![format!("feed.drift={given}")], ..Sources::default() };
+            let options = feed_options(&Config::load(&sources).unwrap());
+            assert_eq!(options.drift, Drift::per_mille(per_mille), "{given}");
         }
     }
 }

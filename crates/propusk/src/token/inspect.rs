@@ -104,7 +104,7 @@ fn check_signature(token: &UnverifiedToken<'_>, ring: &KeyRing) -> Signature {
 async fn read_ring(place: &str, ca: Option<&Path>) -> Result<KeyRing, Failure> {
     let is_url = ["http://", "https://"].iter().any(|scheme| place.starts_with(scheme));
     let bytes = if is_url {
-        let roots = ca.map(tls::roots).transpose().map_err(|error| ConfigErrors(vec![error]))?;
+        let roots = ca.map(tls::roots).transpose().map_err(ConfigErrors::from)?;
         fetch(place, roots.as_deref()).await.map_err(|error| Failure::new(Exit::Unreachable, error))?
     } else {
         read(place)?

@@ -29,12 +29,12 @@ pub(super) async fn start(
     let (front_stop, authority_stop) = (Stop::new(), Stop::new());
     let http = sockets.take(Part::Authority)?;
     let config = plan.config(Part::Authority);
-    let authority = serve::start_authority(&config, http, sockets.feed, &authority_stop).await?;
+    let authority = serve::start_authority(&config, &plan.tls, http, sockets.feed, &authority_stop).await?;
     let demo = demo::ensure(&authority, kept).await.context("the demo data cannot be made")?;
     let authority = serve::serving_authority(authority);
     let mut front = Vec::new();
     for (part, http) in sockets.http {
-        front.push(serve::start(part, &plan.config(part), http, &front_stop)?);
+        front.push(serve::start(part, &plan.config(part), &plan.tls, http, &front_stop)?);
     }
     Ok((InProcess { front, front_stop, authority, authority_stop }, demo))
 }
@@ -56,7 +56,8 @@ impl InProcess {
     /// Ends everything within [`DRAIN`], or a little more.
     pub(super) async fn stop(self) {
         self.front_stop.now();
-        futures_util::future::join_all(self.front.into_iter().map(|serving| serve::finish(serving, DRAIN * 3 / 4))).await;
+        futures_util::future::join_all(self.front.into_iter().map(|serving| serve::finish(serving, DRAIN * 3 / 4)))
+            .await;
         self.authority_stop.now();
         serve::finish(self.authority, DRAIN / 4).await;
     }

@@ -6,6 +6,7 @@ mod probe;
 mod ready;
 mod split;
 
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -66,6 +67,10 @@ pub(crate) async fn run(args: UpArgs) -> Outcome {
 fn configuration(args: &UpArgs) -> Result<Config, Failure> {
     let mut sources = Sources::of_process(args.config.config.clone(), args.config.set.clone());
     sources.defaults.push(("debug.decision_headers", "true".to_owned()));
+    if !args.json && std::io::stderr().is_terminal() {
+        // A line for each request would push the passwords off the screen.
+        sources.defaults.push(("log.level", "warn".to_owned()));
+    }
     if args.ephemeral {
         let listeners = Part::ALL.into_iter().map(Part::listen_key).chain(["listen.feed"]);
         sources.defaults.extend(listeners.map(|key| (key, "127.0.0.1:0".to_owned())));
@@ -99,7 +104,7 @@ async fn serve_until_told(
 }
 
 async fn all_ready(plan: &Plan) -> Result<()> {
-    let probes = Part::ALL.into_iter().map(|part| probe::until_ready(part.name(), plan.address(part), READY_LIMIT));
+    let probes = Part::ALL.into_iter().map(|part| plan.until_ready(part, READY_LIMIT));
     futures_util::future::try_join_all(probes).await.map(drop)
 }
 
@@ -107,6 +112,7 @@ fn running(plan: &Plan) -> Running {
     let service = |service: Service| (service.name().to_owned(), plan.url(Part::Demo(service)));
     Running {
         pid: std::process::id(),
+        ca: plan.ca().map(ToOwned::to_owned),
         issuer: plan.issuer(),
         authority: plan.url(Part::Authority),
         gateway: plan.url(Part::Gateway),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -10,12 +12,17 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::ports;
 use crate::serve::{Part, Service};
+use crate::tls::Tls;
+
+use super::probe::Probe;
 
 /// A system that is about to run.
 #[derive(Debug)]
 pub(super) struct Plan {
     config: Config,
     pub(super) data: DataDir,
+    pub(super) tls: Tls,
+    probe: Probe,
 }
 
 /// The sockets of all parts.
@@ -29,11 +36,17 @@ impl Plan {
     /// Binds every socket, and makes the secrets that are not there yet.
     pub(super) fn make(mut config: Config, data: DataDir) -> Result<(Self, Sockets), Failure> {
         refuse_own_keys(&config)?;
+        // Command lines that start a part again work from every folder.
+        for path in [&mut config.tls_cert, &mut config.tls_key, &mut config.tls_ca].into_iter().flatten() {
+            *path = std::path::absolute(&*path).context("the working directory is not there")?;
+        }
+        let tls = Tls::load(&config)?;
+        let probe = Probe::new(&tls).context("tls.ca")?;
         let sockets = Sockets::bind(&mut config)?;
         if config.kek_file.is_none() {
             config.kek_file = Some(data.kek_file()?);
         }
-        let plan = Self { config: completed(config, &data)?, data };
+        let plan = Self { config: completed(config, &data)?, data, tls, probe };
         Ok((plan, sockets))
     }
 
@@ -54,6 +67,16 @@ impl Plan {
         self.config.issuer.to_text()
     }
 
+    /// The file with the certificates that clients have to trust, if they are not those of the machine.
+    pub(super) fn ca(&self) -> Option<&Path> {
+        self.config.tls_ca.as_deref()
+    }
+
+    /// Waits until a part says that it is ready.
+    pub(super) async fn until_ready(&self, part: Part, limit: Duration) -> Result<()> {
+        self.probe.until_ready(part.name(), ports::reachable(self.address(part)), limit).await
+    }
+
     /// Where a part listens.
     pub(super) fn address(&self, part: Part) -> SocketAddr {
         *part.listen(&mut self.config.clone())
@@ -61,12 +84,12 @@ impl Plan {
 
     /// The base URL of a part.
     pub(super) fn url(&self, part: Part) -> String {
-        ports::url(self.address(part))
+        ports::url(self.address(part), is_tls(&self.config))
     }
 
     /// The URL of the authority's gRPC listener.
     pub(super) fn feed_url(&self) -> String {
-        ports::url(self.config.listen_feed)
+        ports::url(self.config.listen_feed, is_tls(&self.config))
     }
 }
 
@@ -92,7 +115,8 @@ impl Sockets {
 }
 
 fn completed(mut config: Config, data: &DataDir) -> Result<Config> {
-    let url = |address| Origin(ports::url(address));
+    let is_tls = is_tls(&config);
+    let url = |address| Origin(ports::url(address, is_tls));
     let authority = url(config.listen_authority);
     if config.issuer.is_none() {
         config.issuer = Some(Issuer(authority.0.clone()));
@@ -104,12 +128,16 @@ fn completed(mut config: Config, data: &DataDir) -> Result<Config> {
     if config.gateway_routes.0.is_empty() {
         let mut addresses = config.clone();
         let route = |service: Service| {
-            let upstream = ports::url(*Part::Demo(service).listen(&mut addresses));
+            let upstream = ports::url(*Part::Demo(service).listen(&mut addresses), is_tls);
             RouteSpec::ordinary(&format!("/{}/**", service.name()), &upstream, service.name())
         };
         config.gateway_routes = Routes(Service::ALL.into_iter().map(route).collect());
     }
     Ok(config)
+}
+
+fn is_tls(config: &Config) -> bool {
+    config.tls_cert.is_some()
 }
 
 /// Keys that `up` sets itself: somebody who sets one expects what would not happen.

@@ -19,12 +19,14 @@ const CONTRACT: u32 = 1;
 pub(super) fn json(plan: &Plan, system: &System, demo: &DemoData) -> Value {
     let expose = |secret: &Option<PlainSecret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let services = Service::ALL.map(|service| (service.name().to_owned(), json!(plan.url(Part::Demo(service)))));
-    let users = demo.users.iter().map(
-        |user| json!({"username": user.username, "id": user.id, "password": expose(&user.password)}),
-    );
-    let clients = demo.clients.iter().map(
-        |client| json!({"client_id": client.client_id, "client_secret": expose(&client.secret)}),
-    );
+    let users = demo
+        .users
+        .iter()
+        .map(|user| json!({"username": user.username, "id": user.id, "password": expose(&user.password)}));
+    let clients = demo
+        .clients
+        .iter()
+        .map(|client| json!({"client_id": client.client_id, "client_secret": expose(&client.secret)}));
     let processes = Part::ALL.map(|part| {
         let (pid, argv) = system.process(part);
         (part.name().to_owned(), json!({"pid": pid, "argv": argv}))
@@ -56,7 +58,7 @@ pub(super) fn text(plan: &Plan, demo: &DemoData, took: Duration) -> String {
     let people = std::iter::once(&demo.admin).chain(&demo.users);
     lines.extend(people.map(|user| row(&user.username, &person(user))));
     if demo.admin.password.is_some() {
-        lines.push(row("", &paint(YELLOW, "these passwords are shown this once and stored nowhere")));
+        lines.push(row("", &paint(YELLOW, "these passwords are shown this once; only hashes of them are stored")));
     }
     lines.push(String::new());
     lines.push(paint(BOLD, "  Try, in another terminal:"));
@@ -87,6 +89,10 @@ fn person(user: &DemoUser) -> String {
 /// Commands that work when they are copied as they are.
 fn commands(plan: &Plan, demo: &DemoData) -> Vec<(&'static str, String)> {
     let gateway = plan.url(Part::Gateway);
+    let curl = match plan.ca() {
+        Some(ca) => format!("curl --cacert {}", shell_word(&ca.to_string_lossy())),
+        None => "curl".to_owned(),
+    };
     let data = shell_word(&plan.data.path().to_string_lossy()).into_owned();
     let mut commands = Vec::new();
     let alice = demo.users.iter().find(|user| user.username == "alice");
@@ -98,22 +104,28 @@ fn commands(plan: &Plan, demo: &DemoData) -> Vec<(&'static str, String)> {
             let body = json!({"username": username, "password": password});
             commands.push((
                 "register somebody",
-                format!("curl {gateway}/auth/register -H 'Content-Type: application/json' -d '{body}'"),
+                format!("{curl} {gateway}/auth/register -H 'Content-Type: application/json' -d '{body}'"),
             ));
             (username, password, false)
         }
     };
     let login = format!("{username}:{password}");
-    commands.push(("who am I? The gateway signs in, and relays a token", format!("curl -u {login} {gateway}/users/me")));
-    commands.push(("what is for sale", format!("curl -u {login} {gateway}/cars")));
+    commands
+        .push(("who am I? The gateway signs in, and relays a token", format!("{curl} -u {login} {gateway}/users/me")));
+    commands.push(("what is for sale", format!("{curl} -u {login} {gateway}/cars")));
     if is_buyer {
-        let first = format!("$(curl -s -u {login} {gateway}/cars | grep -o '\"car_id\":\"[^\"]*' | head -1 | cut -d'\"' -f4)");
-        commands.push(("buy the first car: an elite endpoint", format!("curl -u {login} -X POST {gateway}/cars/{first}/buy")));
+        let first = format!(
+            "$({curl} -s -u {login} {gateway}/cars | grep -o '\"car_id\":\"[^\"]*' | head -1 | cut -d'\"' -f4)"
+        );
+        commands.push((
+            "buy the first car: an elite endpoint",
+            format!("{curl} -u {login} -X POST {gateway}/cars/{first}/buy"),
+        ));
     }
     commands.push((
         "write a post; its author comes from another service",
         format!(
-            "curl -u {login} {gateway}/posts -H 'Content-Type: application/json' -d '{{\"content\":\"hello\"}}' && curl -u {login} {gateway}/posts"
+            "{curl} -u {login} {gateway}/posts -H 'Content-Type: application/json' -d '{{\"content\":\"hello\"}}' && {curl} -u {login} {gateway}/posts"
         ),
     ));
     commands.push(("in a browser", format!("{gateway}/login")));

@@ -14,7 +14,6 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::plan::{Plan, Sockets};
-use super::probe;
 use crate::exit::Failure;
 use crate::ports;
 use crate::serve::{self, DRAIN, KEK_VARIABLE, Part, Stop};
@@ -53,7 +52,7 @@ pub(super) async fn start(
         Ok(tokio::spawn(keep(part, child, stop.asked(), limit)))
     };
     let authority = spawn(Part::Authority, &authority_stop, DRAIN / 4)?;
-    probe::until_ready("authority", plan.address(Part::Authority), AUTHORITY_LIMIT).await?;
+    plan.until_ready(Part::Authority, AUTHORITY_LIMIT).await?;
     let others = Part::ALL.into_iter().filter(|part| *part != Part::Authority);
     let front = others.map(|part| spawn(part, &front_stop, DRAIN * 3 / 4)).collect::<Result<_>>()?;
     Ok((Split { front, front_stop, authority, authority_stop, processes }, demo))
@@ -64,7 +63,7 @@ async fn prepare(plan: &Plan, kept: BTreeMap<String, PlainSecret>) -> Result<Dem
     let stop = Stop::new();
     let socket = || ports::bind("listen.authority", ([127, 0, 0, 1], 0).into());
     let config = plan.config(Part::Authority);
-    let authority = serve::start_authority(&config, socket()?, socket()?, &stop).await?;
+    let authority = serve::start_authority(&config, &plan.tls, socket()?, socket()?, &stop).await?;
     let demo = demo::ensure(&authority, kept).await.context("the demo data cannot be made");
     stop.now();
     authority.finished().await;

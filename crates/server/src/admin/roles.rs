@@ -5,95 +5,85 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use propusk_core::id::{Permission, ServiceId};
-use propusk_core::roles::{self, RoleError};
-use propusk_core::services;
-use propusk_core::store::{Holder, RoleGrant, StoreError};
-use propusk_verify::axum::EliteProof;
+use propusk_core::audit::Actor;
+use propusk_core::id::{Permission, RoleName, ServiceId};
+use propusk_core::roles::{self, AssignError, DefineError, Definition};
+use propusk_core::store::{Holder, Role, RoleGrant};
+use propusk_core::version::Expected;
 use serde::{Deserialize, Serialize};
 
 use super::clients::client_id;
+use super::groups::group_id;
 use super::users::user_id;
+use super::version::{IfMatch, etag};
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, Origin, StrictJson};
+use crate::extract::{List, ListQuery, StrictJson};
+use crate::guard::Caller;
 
 /// The three parts of `/{holder}/{id}/roles/{service}/{role}`.
 type HolderPath = Path<(String, String, String)>;
 
-pub(super) async fn give_user(
-    State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
-    Path((id, service, role)): HolderPath,
-    wait: Wait,
-) -> Result<Response, Problem> {
-    change(&app, &proof, &origin, wait, Holder::User(user_id(&id)?), role_grant(&service, &role)?, true).await
+macro_rules! assignments {
+    ($($name:ident: $operation:path, $holder:expr;)*) => {$(
+        pub(super) async fn $name(
+            State(app): State<Arc<App>>,
+            Caller(actor): Caller,
+            Path((id, service, role)): HolderPath,
+            wait: Wait,
+        ) -> Result<Response, Problem> {
+            let (holder, role) = ($holder(&id)?, role_grant(&service, &role)?);
+            let seq = app.write(move |tx, env| $operation(tx, env, &actor, &holder, &role)).await?;
+            Ok(app.enforce(seq, wait).await.into_response())
+        }
+    )*};
 }
 
-pub(super) async fn take_user(
-    State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
-    Path((id, service, role)): HolderPath,
-    wait: Wait,
-) -> Result<Response, Problem> {
-    change(&app, &proof, &origin, wait, Holder::User(user_id(&id)?), role_grant(&service, &role)?, false).await
+assignments! {
+    give_user: roles::give, user;
+    take_user: roles::take, user;
+    give_client: roles::give, client;
+    take_client: roles::take, client;
+    give_group: roles::give, group;
+    take_group: roles::take, group;
 }
 
-pub(super) async fn give_client(
-    State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
-    Path((id, service, role)): HolderPath,
-    wait: Wait,
-) -> Result<Response, Problem> {
-    change(&app, &proof, &origin, wait, Holder::Client(client_id(&id)?), role_grant(&service, &role)?, true).await
+fn user(id: &str) -> Result<Holder, Problem> {
+    user_id(id).map(Holder::User)
 }
 
-pub(super) async fn take_client(
-    State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
-    Path((id, service, role)): HolderPath,
-    wait: Wait,
-) -> Result<Response, Problem> {
-    change(&app, &proof, &origin, wait, Holder::Client(client_id(&id)?), role_grant(&service, &role)?, false).await
+fn client(id: &str) -> Result<Holder, Problem> {
+    client_id(id).map(Holder::Client)
 }
 
-async fn change(
-    app: &App,
-    proof: &EliteProof,
-    origin: &Origin,
-    wait: Wait,
-    holder: Holder,
-    role: RoleGrant,
-    give: bool,
-) -> Result<Response, Problem> {
-    let actor = origin.actor(proof.permit().claims().sub.clone());
-    let seq = app
-        .write(move |tx, env| {
-            let operation = if give { roles::give } else { roles::take };
-            operation(tx, env, &actor, &holder, &role)
-        })
-        .await?;
-    Ok(app.enforce(seq, wait).await.into_response())
+fn group(id: &str) -> Result<Holder, Problem> {
+    group_id(id).map(Holder::Group)
 }
 
+/// A role that somebody was given.
 #[derive(Serialize)]
-struct HeldRole {
+pub(super) struct HeldRole {
     service: String,
     role: String,
 }
 
+impl From<RoleGrant> for HeldRole {
+    fn from(grant: RoleGrant) -> Self {
+        Self { service: grant.service.to_string(), role: grant.role.to_string() }
+    }
+}
+
+/// What a person was given; what the person's groups were given is theirs.
 pub(super) async fn of_user(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let holder = Holder::User(user_id(&id)?);
-    let held = app.read(move |tx, _| tx.roles_of_holder(&holder)).await?;
-    let items: Vec<_> = held
-        .into_iter()
-        .map(|grant| HeldRole { service: grant.service.to_string(), role: grant.role.to_string() })
-        .collect();
+    let id = user_id(&id)?;
+    let held = app
+        .read(move |tx, _| {
+            tx.user(&id)?.ok_or_else(|| Problem::not_found("There is no such user."))?;
+            Ok::<_, Problem>(tx.roles_of_holder(&Holder::User(id))?)
+        })
+        .await?;
+    let items: Vec<_> = held.into_iter().map(HeldRole::from).collect();
     Ok(Json(List { items, next_cursor: None }).into_response())
 }
 
@@ -101,53 +91,131 @@ pub(super) async fn of_user(State(app): State<Arc<App>>, Path(id): Path<String>)
 struct RoleView {
     role: String,
     permissions: Vec<String>,
+    inherits: Vec<String>,
+    /// With what it inherits.
+    effective_permissions: Vec<String>,
 }
 
-pub(super) async fn of_service(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let service: ServiceId = id.parse().map_err(|_| unknown_role())?;
+impl RoleView {
+    fn new(role: &Role, effective: &[Permission]) -> Self {
+        let texts = |permissions: &[Permission]| permissions.iter().map(ToString::to_string).collect();
+        Self {
+            role: role.name.to_string(),
+            permissions: texts(&role.permissions),
+            inherits: role.inherits.iter().map(ToString::to_string).collect(),
+            effective_permissions: texts(effective),
+        }
+    }
+}
+
+pub(super) async fn of_service(
+    State(app): State<Arc<App>>,
+    Path(service): Path<String>,
+    ListQuery(page): ListQuery,
+) -> Result<Response, Problem> {
+    let service: ServiceId = service.parse().map_err(|_| unknown_role())?;
+    let limit = page.limit;
     let items = app
         .read(move |tx, _| {
-            let mut items = Vec::new();
-            for role in tx.roles_of_service(&service)? {
-                let grant = RoleGrant { service: service.clone(), role };
-                let permissions = tx.permissions_of_role(&grant)?;
-                let permissions = permissions.iter().map(ToString::to_string).collect();
-                items.push(RoleView { role: grant.role.to_string(), permissions });
-            }
-            Ok::<_, StoreError>(items)
+            tx.service(&service)?.ok_or_else(unknown_role)?;
+            let table = roles::RoleTable::read(tx, &service)?;
+            let found = tx.roles_of_service(&service, &page)?;
+            Ok::<_, Problem>(
+                found.iter().map(|role| RoleView::new(role, &table.permissions(&role.name))).collect::<Vec<_>>(),
+            )
         })
         .await?;
-    Ok(Json(List { items, next_cursor: None }).into_response())
+    Ok(Json(List::page(items, limit, |role: &RoleView| role.role.clone())).into_response())
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((service, role)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let grant = role_grant(&service, &role)?;
+    let (role, effective) = app
+        .read(move |tx, _| {
+            let role = tx.role(&grant)?.ok_or_else(unknown_role)?;
+            let table = roles::RoleTable::read(tx, &grant.service)?;
+            let effective = table.permissions(&role.name);
+            Ok::<_, Problem>((role, effective))
+        })
+        .await?;
+    Ok(([etag(role.version)], Json(RoleView::new(&role, &effective))).into_response())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRole {
     permissions: Vec<Permission>,
+    #[serde(default)]
+    inherits: Vec<RoleName>,
 }
 
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
+    Caller(actor): Caller,
     Path((service, role)): Path<(String, String)>,
+    IfMatch(expected): IfMatch,
     wait: Wait,
     StrictJson(body): StrictJson<NewRole>,
 ) -> Result<Response, Problem> {
     let role = role_grant(&service, &role)?;
-    let actor = origin.actor(proof.permit().claims().sub.clone());
-    let mut permissions = body.permissions;
-    permissions.sort();
-    permissions.dedup();
-    let seq = app
-        .write(move |tx, env| {
-            if tx.service(&role.service)?.is_none() {
-                return Err(unknown_role());
-            }
-            Ok(services::put_role(tx, env, &actor, &role, &permissions)?)
-        })
-        .await?;
+    let definition = Definition { permissions: body.permissions, inherits: body.inherits };
+    let job = Define { actor, role, expected };
+    let seq = app.write(move |tx, env| roles::put(tx, env, &job.actor, &job.role, definition, &job.expected)).await?;
     Ok(app.enforce(seq, wait).await.into_response())
+}
+
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Path((service, role)): Path<(String, String)>,
+    IfMatch(expected): IfMatch,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let job = Define { actor, role: role_grant(&service, &role)?, expected };
+    let seq = app.write(move |tx, env| roles::delete(tx, env, &job.actor, &job.role, &job.expected)).await?;
+    Ok(app.enforce(seq, wait).await.into_response())
+}
+
+pub(super) async fn permit(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Path((service, role, permission)): Path<(String, String, String)>,
+    IfMatch(expected): IfMatch,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let job = Define { actor, role: role_grant(&service, &role)?, expected };
+    let permission = permission_in_path(&permission)?;
+    let seq =
+        app.write(move |tx, env| roles::permit(tx, env, &job.actor, &job.role, &permission, &job.expected)).await?;
+    Ok(app.enforce(seq, wait).await.into_response())
+}
+
+pub(super) async fn forbid(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Path((service, role, permission)): Path<(String, String, String)>,
+    IfMatch(expected): IfMatch,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let job = Define { actor, role: role_grant(&service, &role)?, expected };
+    let permission = permission_in_path(&permission)?;
+    let seq =
+        app.write(move |tx, env| roles::forbid(tx, env, &job.actor, &job.role, &permission, &job.expected)).await?;
+    Ok(app.enforce(seq, wait).await.into_response())
+}
+
+/// Who changes which role, as it was seen.
+struct Define {
+    actor: Actor,
+    role: RoleGrant,
+    expected: Expected,
+}
+
+fn permission_in_path(text: &str) -> Result<Permission, Problem> {
+    text.parse().map_err(|error| Problem::invalid_field("/permission", format!("{error}")))
 }
 
 fn role_grant(service: &str, role: &str) -> Result<RoleGrant, Problem> {
@@ -161,13 +229,27 @@ fn unknown_role() -> Problem {
     Problem::not_found("There is no such service or role.")
 }
 
-impl From<RoleError> for Problem {
-    fn from(error: RoleError) -> Self {
+impl From<AssignError> for Problem {
+    fn from(error: AssignError) -> Self {
         match error {
-            RoleError::UnknownHolder => Problem::not_found("There is no such user or client."),
-            RoleError::UnknownRole => unknown_role(),
-            RoleError::LastAdmin => Problem::last_admin(),
-            RoleError::Store(error) => error.into(),
+            AssignError::UnknownHolder => Problem::not_found("There is no such user, client or group."),
+            AssignError::UnknownRole => unknown_role(),
+            AssignError::LastAdmin => Problem::last_admin(),
+            AssignError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DefineError> for Problem {
+    fn from(error: DefineError) -> Self {
+        match error {
+            DefineError::UnknownService | DefineError::UnknownRole => unknown_role(),
+            DefineError::UnknownInherited(_) | DefineError::Cycle(_) => {
+                Problem::invalid_field("/inherits", error.to_string())
+            }
+            DefineError::Changed => Problem::changed(),
+            DefineError::LastAdmin => Problem::last_admin(),
+            DefineError::Store(error) => error.into(),
         }
     }
 }

@@ -13,10 +13,10 @@ use serde::Deserialize;
 
 use super::users::user_id;
 use crate::app::App;
-use crate::auth::SessionView;
+use crate::auth::live_sessions;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery, Origin};
+use crate::extract::{ListQuery, Origin};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -30,10 +30,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let user = filter.user_id.ok_or_else(|| Problem::bad_request("user_id is missing: whose sessions?"))?;
     let user = user_id(&user)?;
-    let limit = page.limit;
-    let found = app.read(move |tx, _| tx.sessions_of(&user, &page)).await?;
-    let views = found.into_iter().map(SessionView::from).collect();
-    Ok(Json(List::page(views, limit, |session: &SessionView| session.id.clone())).into_response())
+    Ok(Json(live_sessions(&app, user, page).await?).into_response())
 }
 
 pub(super) async fn end(

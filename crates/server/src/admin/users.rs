@@ -5,19 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use propusk_core::env::Timestamp;
 use propusk_core::id::UserId;
 use propusk_core::store::{StoreError, User};
-use propusk_core::users::{self, NewUser};
-use propusk_verify::axum::EliteProof;
+use propusk_core::users::{self, NewUser, UserChange};
 use serde::{Deserialize, Serialize};
 
+use super::once::{Done, Once, OnceJson};
+use super::patch::given;
+use super::version::{IfMatch, NeededIfMatch, etag};
 use crate::app::App;
 use crate::auth::{checked_email, checked_password, checked_username};
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery, Origin, SecretText, StrictJson};
+use crate::extract::{List, ListQuery, SecretText, StrictJson};
+use crate::guard::Caller;
 
 /// A person as administrators see them.
 #[derive(Serialize)]
@@ -65,56 +67,102 @@ pub(super) async fn list(
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let id = user_id(&id)?;
     let user = app.read(move |tx, _| tx.user(&id)).await?.ok_or_else(unknown)?;
-    Ok(Json(UserView::from(user)).into_response())
+    Ok(([etag(user.version)], Json(UserView::from(user))).into_response())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     username: String,
-    password: SecretText,
+    password: Option<SecretText>,
     email: Option<String>,
 }
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
-    StrictJson(body): StrictJson<New>,
+    wait: Wait,
+    OnceJson(once, body): OnceJson<New>,
 ) -> Result<Response, Problem> {
-    let one = |error| Problem::invalid_fields(vec![error]);
-    let username = checked_username(&body.username).map_err(one)?;
-    let password = checked_password(&app.settings, &body.password, "/password").map_err(one)?;
-    let email = checked_email(body.email.as_deref()).map_err(one)?;
-    let password_hash = app.hashing.hash(password).await?;
-    let actor = origin.actor(proof.permit().claims().sub.clone());
+    let username = checked_username(&body.username);
+    let password = body.password.as_ref().map(|text| checked_password(&app.settings, text, "/password")).transpose();
+    let email = checked_email(body.email.as_deref());
+    let (username, password, email) = match (username, password, email) {
+        (Ok(username), Ok(password), Ok(email)) => (username, password, email),
+        (username, password, email) => {
+            let errors = [username.err(), password.err(), email.err()];
+            return Err(Problem::invalid_fields(errors.into_iter().flatten().collect()));
+        }
+    };
+    let password_hash = match password {
+        Some(password) => Some(app.hashing.hash(password).await?),
+        None => None,
+    };
     let new = NewUser { username, email, password_hash };
-    let user = app.write(move |tx, env| users::register(tx, env, &actor, new)).await?;
-    Ok((StatusCode::CREATED, Json(UserView::from(user))).into_response())
+    app.once(once, wait, move |tx, env, actor| {
+        let user = users::register(tx, env, actor, new)?;
+        let version = user.version;
+        Ok(Done::created(&UserView::from(user))?.version(version))
+    })
+    .await
+}
+
+/// A merge patch (RFC 7396): what is not there stays, `null` takes away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    username: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    email: Option<Option<String>>,
+}
+
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    NeededIfMatch(expected): NeededIfMatch,
+    wait: Wait,
+    StrictJson(body): StrictJson<Changes>,
+) -> Result<Response, Problem> {
+    let id = user_id(&id)?;
+    let one = |error| Problem::invalid_fields(vec![error]);
+    let username = body.username.as_deref().map(checked_username).transpose().map_err(one)?;
+    let email = body.email.map(|email| checked_email(email.as_deref())).transpose().map_err(one)?;
+    let change = UserChange { username, email };
+    let (user, seq) = app.write(move |tx, env| users::change(tx, env, &actor, &id, change, &expected)).await?;
+    let headers = [etag(user.version), app.enforce(seq, wait).await.header()];
+    Ok((headers, Json(UserView::from(user))).into_response())
+}
+
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    IfMatch(expected): IfMatch,
+    wait: Wait,
+) -> Result<Response, Problem> {
+    let id = user_id(&id)?;
+    let seq = app.write(move |tx, env| users::delete(tx, env, &actor, &id, &expected)).await?;
+    Ok(app.enforce(seq, wait).await.into_response())
 }
 
 pub(super) async fn disable(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
     Path(id): Path<String>,
     wait: Wait,
+    once: Once,
 ) -> Result<Response, Problem> {
-    let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
-    let seq = app.write(move |tx, env| users::disable(tx, env, &actor, &id)).await?;
-    Ok(app.enforce(seq, wait).await.into_response())
+    let id = user_id(&id)?;
+    app.once(once, wait, move |tx, env, actor| Ok(Done::changed(users::disable(tx, env, actor, &id)?))).await
 }
 
 pub(super) async fn enable(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
     Path(id): Path<String>,
     wait: Wait,
+    once: Once,
 ) -> Result<Response, Problem> {
-    let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
-    let seq = app.write(move |tx, env| users::enable(tx, env, &actor, &id)).await?;
-    Ok(app.enforce(seq, wait).await.into_response())
+    let id = user_id(&id)?;
+    app.once(once, wait, move |tx, env, actor| Ok(Done::changed(users::enable(tx, env, actor, &id)?))).await
 }
 
 #[derive(Deserialize)]
@@ -125,13 +173,12 @@ pub(super) struct NewPassword {
 
 pub(super) async fn set_password(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
+    Caller(actor): Caller,
     Path(id): Path<String>,
     wait: Wait,
     StrictJson(body): StrictJson<NewPassword>,
 ) -> Result<Response, Problem> {
-    let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
+    let id = user_id(&id)?;
     let password = checked_password(&app.settings, &body.password, "/password")
         .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let hash = app.hashing.hash(password).await?;
@@ -141,12 +188,11 @@ pub(super) async fn set_password(
 
 pub(super) async fn end_sessions(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
+    Caller(actor): Caller,
     Path(id): Path<String>,
     wait: Wait,
 ) -> Result<Response, Problem> {
-    let (id, actor) = (user_id(&id)?, origin.actor(proof.permit().claims().sub.clone()));
+    let id = user_id(&id)?;
     let seq = app.write(move |tx, env| users::sign_out_everywhere(tx, env, &actor, &id)).await?;
     Ok(app.enforce(seq, wait).await.into_response())
 }
@@ -155,6 +201,6 @@ pub(super) fn user_id(text: &str) -> Result<UserId, Problem> {
     text.parse().map_err(|_| unknown())
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::not_found("There is no such user.")
 }

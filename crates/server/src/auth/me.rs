@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use propusk_core::env::Timestamp;
 use propusk_core::id::{SessionId, Subject};
-use propusk_core::store::{Holder, Session, StoreError, Tx};
+use propusk_core::roles;
+use propusk_core::store::{Session, StoreError, Tx};
 use propusk_verify::axum::EliteProof;
 use serde::Serialize;
 
@@ -48,15 +49,15 @@ fn read_me(tx: &dyn Tx, sub: &str, sid: Option<&str>) -> Result<Option<Me>, Stor
         },
         Subject::Client(id) => (id.to_string(), None),
     };
-    let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for grant in tx.roles_of_holder(&Holder::from(subject))? {
-        roles.entry(grant.service.to_string()).or_default().push(grant.role.to_string());
+    let mut by_service: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for grant in roles::held(tx, &subject)? {
+        by_service.entry(grant.service.to_string()).or_default().push(grant.role.to_string());
     }
     let session = match sid.and_then(|sid| sid.parse::<SessionId>().ok()) {
         Some(sid) => tx.session(&sid)?.map(OwnSession::from),
         None => None,
     };
-    Ok(Some(Me { id: sub.to_owned(), username, email, roles, session }))
+    Ok(Some(Me { id: sub.to_owned(), username, email, roles: by_service, session }))
 }
 
 impl From<Session> for OwnSession {

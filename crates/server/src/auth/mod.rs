@@ -19,7 +19,7 @@ use propusk_verify::verifier::Verifier;
 use crate::app::App;
 
 pub(crate) use register::{checked_email, checked_password, checked_username};
-pub(crate) use sessions::SessionView;
+pub(crate) use sessions::live as live_sessions;
 
 /// The routes.
 pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {

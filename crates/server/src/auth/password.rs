@@ -60,6 +60,8 @@ impl From<users::UserChangeError> for Problem {
         match error {
             users::UserChangeError::Unknown => Problem::not_found("There is no such user."),
             users::UserChangeError::LastAdmin => Problem::last_admin(),
+            users::UserChangeError::UsernameTaken => Problem::username_taken(),
+            users::UserChangeError::Changed => Problem::changed(),
             users::UserChangeError::Store(error) => StoreError::into(error),
         }
     }

@@ -40,7 +40,7 @@ pub(super) async fn handle(
     let (username, password, email) = checked(&app.settings, &body)?;
     let password_hash = app.hashing.hash(password).await?;
     let actor = origin.anonymous();
-    let new = NewUser { username, email, password_hash };
+    let new = NewUser { username, email, password_hash: Some(password_hash) };
     let user = app.write(move |tx, env| users::register(tx, env, &actor, new)).await?;
     Ok((StatusCode::CREATED, Json(Answer::from(user))))
 }
@@ -85,9 +85,7 @@ impl From<User> for Answer {
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
-            RegisterError::UsernameTaken => {
-                Problem::new(StatusCode::CONFLICT, "username-taken", "Somebody has this username")
-            }
+            RegisterError::UsernameTaken => Problem::username_taken(),
             RegisterError::Store(error) => error.into(),
         }
     }

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use propusk_core::env::Timestamp;
-use propusk_core::id::SessionId;
+use propusk_core::id::{SessionId, UserId};
 use propusk_core::sessions;
-use propusk_core::store::Session;
+use propusk_core::store::{Page, Session};
 use propusk_core::users;
 use serde::Serialize;
 
@@ -51,12 +51,17 @@ pub(super) async fn list(
     person: Person,
     ListQuery(page): ListQuery,
 ) -> Result<Json<List<SessionView>>, Problem> {
+    live(&app, person.id, page).await.map(Json)
+}
+
+/// A page of somebody's sessions that have not run out.
+pub(crate) async fn live(app: &App, user: UserId, page: Page) -> Result<List<SessionView>, Problem> {
     let limit = page.limit;
-    let found = app.read(move |tx, env| Ok::<_, Problem>((tx.sessions_of(&person.id, &page)?, env.now))).await?;
+    let found = app.read(move |tx, env| Ok::<_, Problem>((tx.sessions_of(&user, &page)?, env.now))).await?;
     let (sessions, now) = found;
     let next = List::page(sessions, limit, |session: &Session| session.id.to_string());
     let live = next.items.into_iter().filter(|session| session.idle_expires_at > now).map(SessionView::from);
-    Ok(Json(List { items: live.collect(), next_cursor: next.next_cursor }))
+    Ok(List { items: live.collect(), next_cursor: next.next_cursor })
 }
 
 pub(super) async fn end_one(

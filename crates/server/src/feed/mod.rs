@@ -19,6 +19,6 @@ mod proto {
     tonic::include_proto!("propusk.feed.v1");
 }
 
-pub(crate) use service::service;
+pub(crate) use service::routes;
 pub(crate) use state::FeedState;
 pub(crate) use tail::run as follow_log;

@@ -1,8 +1,11 @@
 //! The gRPC service that verifiers call.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::ConnectInfo;
 use base64ct::{Base64, Encoding as _};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -13,6 +16,7 @@ use propusk_core::store::Client;
 use propusk_verify::check::{CheckItem, CheckVerdict, OnlineCheck as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::proto::feed_server::{Feed, FeedServer};
@@ -29,12 +33,13 @@ const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How long a new connection may take to say who it is.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(5);
 
-/// The service, to be put on a listener.
-pub(crate) fn service(app: Arc<App>) -> FeedServer<FeedService> {
-    FeedServer::new(FeedService { app }).max_decoding_message_size(MAX_MESSAGE_BYTES)
+/// The service, to be put on a listener for HTTP/2.
+pub(crate) fn routes(app: Arc<App>) -> Router {
+    let service = FeedServer::new(FeedService { app }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(service).into_axum_router()
 }
 
-pub(crate) struct FeedService {
+struct FeedService {
     app: Arc<App>,
 }
 
@@ -60,7 +65,8 @@ impl Feed for FeedService {
 
     async fn follow(&self, request: Request<Streaming<FollowRequest>>) -> Result<Response<Self::FollowStream>, Status> {
         let client = self.authenticate(&request).await?;
-        let address = request.remote_addr().map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()).unwrap_or_default();
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(SUBSCRIBE_LIMIT, incoming.message()).await;
         let Ok(Ok(Some(FollowRequest { message: Some(follow_request::Message::Subscribe(subscribe)) }))) = first else {

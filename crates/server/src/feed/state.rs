@@ -76,7 +76,7 @@ impl FeedState {
         self.floor.fetch_max(floor, Ordering::Release);
     }
 
-    pub(super) fn connected(&self, instance: Instance, who: Follower, applied: u64) -> Result<(), SubscribeError> {
+    pub(crate) fn connected(&self, instance: Instance, who: Follower, applied: u64) -> Result<(), SubscribeError> {
         self.registry.lock().connected(SystemClock.moment(), WallClock.now(), instance, who, applied)
     }
 
@@ -84,7 +84,7 @@ impl FeedState {
         self.registry.lock().disconnected(SystemClock.moment(), instance);
     }
 
-    pub(super) fn acked(&self, instance: Instance, applied: u64) {
+    pub(crate) fn acked(&self, instance: Instance, applied: u64) {
         let mut registry = self.registry.lock();
         let now = SystemClock.moment();
         registry.acked(now, instance, applied.min(self.head()));
@@ -115,6 +115,12 @@ impl FeedState {
     /// Once in a while.
     pub(crate) fn sweep(&self) {
         self.registry.lock().sweep(SystemClock.moment());
+    }
+
+    /// Looks at the registry, at one moment.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Registry, Moment) -> T) -> T {
+        let registry = self.registry.lock();
+        at(&registry, SystemClock.moment())
     }
 
     /// The verifiers that were heard of lately.

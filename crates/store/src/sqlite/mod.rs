@@ -3,6 +3,9 @@
 mod audit;
 mod clients;
 mod exchange_rules;
+mod gone;
+mod groups;
+mod idempotency;
 mod keys;
 mod lock;
 mod log;

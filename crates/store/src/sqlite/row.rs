@@ -38,8 +38,8 @@ impl<'r> Columns<'r> {
         Ok(self.get::<Int>()?.0)
     }
 
-    pub(super) fn count(&mut self) -> rusqlite::Result<usize> {
-        self.number().map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+    pub(super) fn optional_number(&mut self) -> rusqlite::Result<Option<u64>> {
+        Ok(self.get::<Option<Int>>()?.map(|number| number.0))
     }
 
     pub(super) fn time(&mut self) -> rusqlite::Result<Timestamp> {

@@ -8,20 +8,21 @@ use super::row::{self, Columns, Int};
 use super::transaction::SqliteTx;
 
 pub(super) const SELECT: &str =
-    "SELECT id, username, email, password_hash, disabled, ended_seq, created_at FROM users WHERE id = ?1";
+    "SELECT id, username, email, password_hash, disabled, ended_seq, created_at, version FROM users WHERE id = ?1";
 
-pub(super) const SELECT_BY_USERNAME: &str =
-    "SELECT id, username, email, password_hash, disabled, ended_seq, created_at FROM users WHERE username = ?1";
+pub(super) const SELECT_BY_USERNAME: &str = "SELECT id, username, email, password_hash, disabled, ended_seq, created_at, version FROM users WHERE username = ?1";
 
-pub(super) const SELECT_PAGE: &str = "SELECT id, username, email, password_hash, disabled, ended_seq, created_at
+pub(super) const SELECT_PAGE: &str =
+    "SELECT id, username, email, password_hash, disabled, ended_seq, created_at, version
     FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 pub(super) const INSERT: &str =
     "INSERT INTO users (id, username, email, password_hash, disabled, ended_seq, created_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (username) DO NOTHING";
 
-pub(super) const UPDATE: &str =
-    "UPDATE users SET email = ?2, password_hash = ?3, disabled = ?4, ended_seq = ?5 WHERE id = ?1";
+pub(super) const UPDATE: &str = "UPDATE users SET email = ?2, password_hash = ?3, disabled = ?4, ended_seq = ?5, version = version + 1 WHERE id = ?1";
+
+pub(super) const RENAME: &str = "UPDATE OR IGNORE users SET username = ?2, version = version + 1 WHERE id = ?1";
 
 impl Users for SqliteTx<'_> {
     fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -37,7 +38,7 @@ impl Users for SqliteTx<'_> {
     }
 
     fn insert_user(&mut self, user: &User) -> Result<bool, StoreError> {
-        let User { id, username, email, password_hash, disabled, ended_seq, created_at } = user;
+        let User { id, username, email, password_hash, disabled, ended_seq, created_at, version: _ } = user;
         let (ended_seq, created_at) = (Int(*ended_seq), row::time(*created_at));
         self.write_one(INSERT, params![id.as_str(), username, email, password_hash, disabled, ended_seq, created_at])
     }
@@ -45,6 +46,10 @@ impl Users for SqliteTx<'_> {
     fn update_user(&mut self, user: &User) -> Result<(), StoreError> {
         let User { id, email, password_hash, disabled, ended_seq, .. } = user;
         self.update(UPDATE, params![id.as_str(), email, password_hash, disabled, Int(*ended_seq)])
+    }
+
+    fn rename_user(&mut self, id: &UserId, username: &str) -> Result<bool, StoreError> {
+        self.write_one(RENAME, [id.as_str(), username])
     }
 }
 
@@ -57,5 +62,6 @@ fn user(columns: &mut Columns<'_>) -> rusqlite::Result<User> {
         disabled: columns.get()?,
         ended_seq: columns.number()?,
         created_at: columns.time()?,
+        version: columns.number()?,
     })
 }

@@ -6,7 +6,7 @@ use e2e::http::Refusal;
 use e2e::run;
 use e2e::system::{Options, START_LIMIT, System};
 
-use super::{LEASE, MARGIN, made_by, wait_until_live};
+use super::{LEASE, MARGIN, freeze_with_lease, made_by, wait_until_live};
 
 #[test]
 fn a_revocation_survives_the_death_of_the_authority_and_nothing_is_called_enforced_too_early() {
@@ -21,7 +21,7 @@ fn a_revocation_survives_the_death_of_the_authority_and_nothing_is_called_enforc
             let admin = system.admin_token("propusk").await;
 
             // It cannot be enforced while `cars` is frozen with a lease, so the call is under way when all ends.
-            let frozen = system.freeze("cars");
+            let frozen = freeze_with_lease(&system, "cars").await;
             let url = system.authority(&format!("/admin/v1/users/{}/sessions?wait=enforced", person.id));
             let revoking = e2e::spawn(system.http.request("DELETE", &url).bearer(&admin).try_send());
             e2e::eventually_async("it is committed: posts knows of it", START_LIMIT, || async {

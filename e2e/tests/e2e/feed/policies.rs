@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::shared::PLAIN;
 
 async fn permit(system: &System, role: &str, permissions: &[&str]) {
-    let body = json!({"permissions": permissions, "inherits": []});
+    let body = json!({"permissions": permissions});
     system.admin_json("PUT", &format!("/services/cars/roles/{role}"), &body).await.expect_enforced();
 }
 
@@ -48,7 +48,7 @@ fn a_permission_of_one_service_permits_nothing_at_another() {
     run(async {
         let system = &*PLAIN;
         let role = e2e::unique("everything");
-        let body = json!({"permissions": ["cars:buy", "cars:create", "cars:delete", "propusk:*"], "inherits": []});
+        let body = json!({"permissions": ["cars:buy", "cars:create", "cars:delete", "propusk:*"]});
         let answer = system.admin_json("PUT", &format!("/services/posts/roles/{role}"), &body).await;
         if answer.status == 200 {
             let person = system.register_with_role("elsewhere", "posts", &role).await;

@@ -22,7 +22,7 @@ async fn put_between(system: &System, seed: u64) -> Proxy {
     let through = proxy.address();
     let argv = &system.ready.processes["cars"].argv;
     assert!(argv.iter().any(|word| word.contains(&feed)), "the feed's address is not in the command line: {argv:?}");
-    system.restart_with("cars", |word| word.replace(&feed, &through));
+    system.restart_with("cars", |word| word.replace(&feed, &through), &[]);
     system.wait_ready("cars").await;
     proxy
 }

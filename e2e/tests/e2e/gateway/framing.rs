@@ -76,7 +76,8 @@ fn chunks_that_can_be_read_in_two_ways_are_refused() {
             assert!(reply.answers() <= 1, "{what}: the rest was taken for a request: {}", reply.text);
             assert!(reply.closed, "{what}: the connection stays open");
         }
-        let good = format!("{head}14\r\n{{\"content\":\"chunked\"}}\r\n0\r\n\r\n");
+        let head = head.replace("host: a\r\n", "host: a\r\nconnection: close\r\n");
+        let good = format!("{head}15\r\n{{\"content\":\"chunked\"}}\r\n0\r\n\r\n");
         let reply = send(system, &good).await;
         assert_eq!(reply.status(), 201, "{}", reply.text);
     });
@@ -99,12 +100,15 @@ fn paths_that_a_service_could_tidy_up_into_another_are_refused() {
             "/posts/..;/cars",
             "/posts/%00",
         ] {
-            let text = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+            let text =
+                format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n");
             let reply = send(system, &text).await;
             assert!(matches!(reply.status(), 400 | 404), "{path}: {}", reply.text);
         }
         for target in ["posts", "*", "//evil.example/posts", "http://evil.example/admin/v1/users"] {
-            let text = format!("GET {target} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+            let text = format!(
+                "GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+            );
             let reply = send(system, &text).await;
             assert!(matches!(reply.status(), 400 | 404), "{target}: {}", reply.text);
         }

@@ -1,0 +1,9 @@
+//! The admin API over HTTP, on a real store.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
+mod groups;
+mod last_admin;
+mod roles;
+mod users;
+mod world;
