@@ -22,8 +22,7 @@ const KEK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const A: Instance = Instance([1; 16]);
 const B: Instance = Instance([2; 16]);
 /// Nothing but acknowledgements holds a key back, once its set is served for a second.
-const AT_ONCE: Schedule =
-    Schedule { settle: Duration::ZERO, max_age: Duration::ZERO, rotate_every: Duration::ZERO };
+const AT_ONCE: Schedule = Schedule { settle: Duration::ZERO, max_age: Duration::ZERO, rotate_every: Duration::ZERO };
 
 async fn start(data: &Path, key_schedule: Schedule) -> Arc<App> {
     let mut settings = Settings::new("https://id.example");
@@ -237,7 +236,8 @@ async fn keys_that_no_token_needs_leave_the_ring() {
         let kid = kid.clone();
         app.read(move |tx, _| Ok::<_, StoreError>(tx.key(&kid)?.and_then(|key| key.gone_at_floor())))
     };
-    let (first_goes, second_goes) = (until_of(&first).await.unwrap().unwrap(), until_of(&second).await.unwrap().unwrap());
+    let (first_goes, second_goes) =
+        (until_of(&first).await.unwrap().unwrap(), until_of(&second).await.unwrap().unwrap());
     assert!(first_goes < second_goes);
     let forget = |floor| app.write(move |tx, env| keys::forget_passed(tx, env, floor));
     let head = app.feed.head();

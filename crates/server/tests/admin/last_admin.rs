@@ -5,17 +5,6 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// A world in which `holder` alone administers, by the way that `give` makes.
-async fn alone(give: &[(Method, String)]) -> World {
-    let world = World::start().await;
-    for (method, path) in give {
-        world.call(method.clone(), path, None).await.expect(200);
-    }
-    let admin = world.id("admin");
-    world.delete(&format!("/users/{admin}/roles/propusk/admin")).await;
-    world
-}
-
 /// Every one of these is refused, and changes nothing.
 async fn expect_refused(world: &World, calls: &[(Method, String)]) {
     for (method, path) in calls {
@@ -28,9 +17,14 @@ async fn expect_refused(world: &World, calls: &[(Method, String)]) {
     world.get("/users").await;
 }
 
+fn owned<const N: usize>(calls: [(Method, &str); N]) -> [(Method, String); N] {
+    calls.map(|(method, path)| (method, path.to_owned()))
+}
+
 #[tokio::test]
 async fn the_last_one_by_a_role_of_its_own_stays() {
-    let world = alone(&[]).await;
+    let world = World::start().await;
+    world.delete(&format!("/users/{}/roles/propusk/admin", world.id("admin"))).await;
     let calls = [
         (Method::DELETE, "/clients/bootstrap-admin/roles/propusk/admin"),
         (Method::POST, "/clients/bootstrap-admin/disable"),
@@ -38,22 +32,65 @@ async fn the_last_one_by_a_role_of_its_own_stays() {
         (Method::DELETE, "/services/propusk/roles/admin/permissions/propusk:*"),
         (Method::PUT, "/services/propusk/roles/admin"),
     ];
-    expect_refused(&world, &calls.map(|(method, path)| (method, path.to_owned()))).await;
+    expect_refused(&world, &owned(calls)).await;
     // With another one it may go.
-    let bob = world.id("bob");
-    world.put(&format!("/users/{bob}/roles/propusk/admin")).await;
+    world.put(&format!("/users/{}/roles/propusk/admin", world.id("bob"))).await;
     world.delete("/clients/bootstrap-admin/roles/propusk/admin").await;
-    assert_eq!(world.call(Method::GET, "/users", None).await.problem(401), "token-stale");
+    assert_eq!(world.call(Method::GET, "/users", None).await.problem(403), "missing-permission");
 }
 
-/// `root` administers through `propusk/root`, which inherits `propusk/admin`.
 #[tokio::test]
 async fn the_last_one_by_inheritance_stays() {
     let world = World::start().await;
-    world.role("propusk/root", &[], &["middle"]).await_refused().await;
     world.role("propusk/middle", &[], &["admin"]).await;
+    world.role("propusk/root", &[], &["middle"]).await;
+    world.put("/clients/bootstrap-admin/roles/propusk/root").await;
+    world.delete(&format!("/users/{}/roles/propusk/admin", world.id("admin"))).await;
+    world.delete("/clients/bootstrap-admin/roles/propusk/admin").await;
+    let calls = [
+        (Method::DELETE, "/clients/bootstrap-admin/roles/propusk/root"),
+        (Method::POST, "/clients/bootstrap-admin/disable"),
+        // Any link of the chain.
+        (Method::PUT, "/services/propusk/roles/root"),
+        (Method::PUT, "/services/propusk/roles/middle"),
+        (Method::DELETE, "/services/propusk/roles/root"),
+        (Method::DELETE, "/services/propusk/roles/middle"),
+        (Method::DELETE, "/services/propusk/roles/admin"),
+        (Method::DELETE, "/services/propusk/roles/admin/permissions/propusk:*"),
+    ];
+    expect_refused(&world, &owned(calls)).await;
 }
 
-trait Refused {
-    async fn await_refused(self);
+#[tokio::test]
+async fn the_last_one_through_a_group_stays() {
+    let world = World::start().await;
+    let (admin, bob) = (world.id("admin"), world.id("bob"));
+    world.post("/groups", json!({ "id": "owners" })).await.expect(201);
+    world.put("/groups/owners/roles/propusk/admin").await;
+    world.put(&format!("/groups/owners/members/{bob}")).await;
+    world.put(&format!("/groups/owners/members/{admin}")).await;
+    world.delete(&format!("/users/{admin}/roles/propusk/admin")).await;
+    world.delete(&format!("/groups/owners/members/{admin}")).await;
+    // Now `root` and, through the group, bob. `root` leaves.
+    let token = world.token("bob", "propusk").await;
+    world.delete("/clients/bootstrap-admin/roles/propusk/admin").await;
+    for (method, path) in [
+        (Method::DELETE, format!("/groups/owners/members/{bob}")),
+        (Method::DELETE, "/groups/owners/roles/propusk/admin".to_owned()),
+        (Method::DELETE, "/groups/owners".to_owned()),
+        (Method::POST, format!("/users/{bob}/disable")),
+        (Method::DELETE, format!("/users/{bob}")),
+        (Method::DELETE, "/services/propusk/roles/admin".to_owned()),
+    ] {
+        let answer = world.call_as(&token, method.clone(), &format!("/admin/v1{path}")).await;
+        assert_eq!(answer.problem(409), "last-admin", "{method} {path}");
+    }
+    // A disabled one does not count.
+    let put = format!("/admin/v1/users/{admin}/roles/propusk/admin");
+    world.call_as(&token, Method::PUT, &put).await.expect(200);
+    world.call_as(&token, Method::POST, &format!("/admin/v1/users/{admin}/disable")).await.expect(200);
+    let answer = world.call_as(&token, Method::DELETE, "/admin/v1/groups/owners").await;
+    assert_eq!(answer.problem(409), "last-admin");
+    world.call_as(&token, Method::POST, &format!("/admin/v1/users/{admin}/enable")).await.expect(200);
+    world.call_as(&token, Method::DELETE, "/admin/v1/groups/owners").await.expect(200);
 }

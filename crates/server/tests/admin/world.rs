@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 pub(crate) struct World {
     http: reqwest::Client,
     url: String,
-    root: String,
+    root_secret: PlainSecret,
+    root: tokio::sync::Mutex<String>,
     demo: demo::DemoData,
     _stop: oneshot::Sender<()>,
     _dir: TempDir,
@@ -68,8 +69,8 @@ impl World {
         let demo = demo::ensure(&authority, std::collections::BTreeMap::new()).await.unwrap();
         tokio::spawn(authority.finished());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut world = Self { http, url, root: String::new(), demo, _stop: stop, _dir: dir };
-        world.root = world.client_token("bootstrap-admin", secret.expose(), "propusk").await.unwrap();
+        let world = Self { http, url, root_secret: secret, root: Default::default(), demo, _stop: stop, _dir: dir };
+        world.renew().await;
         world
     }
 
@@ -85,14 +86,30 @@ impl World {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut request = self.http.request(method, format!("{}/admin/v1{path}", self.url)).bearer_auth(&self.root);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let request = |root: &str| {
+            let mut request =
+                self.http.request(method.clone(), format!("{}/admin/v1{path}", self.url)).bearer_auth(root);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            request
+        };
+        let root = self.root.lock().await.clone();
+        let answer = Answer::of(request(&root)).await;
+        if answer.header("propusk-verdict") != "stale" {
+            return answer;
         }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        Answer::of(request).await
+        self.renew().await;
+        let root = self.root.lock().await.clone();
+        Answer::of(request(&root)).await
+    }
+
+    async fn renew(&self) {
+        let token = self.client_token("bootstrap-admin", self.root_secret.expose(), "propusk").await.unwrap();
+        *self.root.lock().await = token;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

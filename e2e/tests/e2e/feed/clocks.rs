@@ -74,13 +74,16 @@ fn a_stepped_wall_clock_neither_ends_a_lease_nor_brings_back_what_was_revoked() 
         for step in ["+300", "-4", "+4", "-300", "+0"] {
             let (kept, gone) = (system.login(&person, "cars").await, system.login(&person, "cars").await);
             shifted.step(step);
-            let answer = system.elite("cars", &kept.access).await;
             if step == "-300" {
                 // To a clock that far behind, every token is from the future.
-                answer.expect_refusal(Refusal::Invalid);
+                system.elite("cars", &kept.access).await.expect_refusal(Refusal::Invalid);
             } else {
-                assert_eq!(made_by(&answer.expect(200)), "lease", "the clock stepped by {step} s");
                 system.ordinary("cars", &kept.access).await.expect(200);
+                e2e::eventually_async("a lease under this clock", START_LIMIT, || async {
+                    let answer = system.elite("cars", &kept.access).await.expect(200);
+                    (made_by(&answer) == "lease").then_some(())
+                })
+                .await;
             }
             let body = serde_json::json!({"refresh_token": gone.refresh});
             let logout = system.http.post(&system.authority("/auth/logout")).json(&body);
