@@ -179,8 +179,16 @@ mod tests {
 
     #[test]
     fn the_table_lines_up_and_says_what_was_missed() {
-        let expected = "            measured   bare   to reach\n\
-                        \nrevoke\n  (how)\n  p99 [ms]       4.25   2.00     ≤ 7.00   ✓\n  rate          19000          ≥ 20000   ✗\n";
+        let expected = [
+            "             measured   bare   to reach",
+            "",
+            "revoke",
+            "  (how)",
+            "  p99 [ms]       4.25   2.00     ≤ 7.00   ✓",
+            "  rate          19000           ≥ 20000   ✗",
+            "",
+        ]
+        .join("\n");
         assert_eq!(report().table(), expected);
         assert!(!report().is_met());
     }

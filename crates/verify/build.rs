@@ -2,10 +2,10 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    if std::env::var_os("CARGO_FEATURE_GRPC").is_none() {
-        return Ok(());
+    #[cfg(feature = "grpc")]
+    {
+        let descriptors = protox::compile(["propusk/feed/v1/feed.proto"], ["proto"])?;
+        tonic_prost_build::configure().build_server(false).bytes(".").compile_fds(descriptors)?;
     }
-    let descriptors = protox::compile(["propusk/feed/v1/feed.proto"], ["proto"])?;
-    tonic_prost_build::configure().build_server(false).bytes(".").compile_fds(descriptors)?;
     Ok(())
 }

@@ -6,5 +6,6 @@
 )]
 
 pub mod broken;
+mod shared;
 mod view;
 pub mod world;

@@ -22,7 +22,7 @@ const BANS: &[Ban] = &[
     },
     Ban {
         files: &[".rs"],
-        text: &[concat!("unimplemented", "!("), concat!("#[", "ignore"), concat!("allow(", "unsafe_code")],
+        text: &[concat!("unimplemented", "!("), concat!("#[", "ignore]"), concat!("allow(", "unsafe_code")],
         why: "nothing is left out, skipped or unsafe in silence",
     },
     Ban {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
-/// Runs steps in order, stops at the first that fails, and says at the end what each took.
+/// Runs steps in order and says at the end what each took.
 pub(crate) struct Steps {
     started: Instant,
     done: Vec<(String, f64)>,
@@ -18,15 +18,29 @@ impl Steps {
         Self { started: Instant::now(), done: Vec::new() }
     }
 
-    /// One step. Its name is printed before, its time after.
+    /// One step. Its name is printed before, its time and what went wrong after.
     pub(crate) fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
         eprintln!("── {name}");
         let begun = Instant::now();
-        let outcome = step().with_context(|| format!("step `{name}` failed"));
+        let outcome = step();
         let seconds = begun.elapsed().as_secs_f64();
-        eprintln!("   {} {name}: {seconds:.1} s", if outcome.is_ok() { "✓" } else { "✗" });
         self.done.push((name.to_owned(), seconds));
-        outcome
+        match outcome {
+            Ok(()) => {
+                eprintln!("   ✓ {name}: {seconds:.1} s");
+                Ok(())
+            }
+            Err(error) => {
+                eprintln!("   ✗ {name}: {seconds:.1} s\n{error:#}");
+                Err(anyhow!("step `{name}` failed"))
+            }
+        }
+    }
+
+    /// Fails if any of several steps did, after all of them have run: whoever mends one wants to see the others too.
+    pub(crate) fn all(outcomes: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+        let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        if failed.is_empty() { Ok(()) } else { Err(anyhow!("{}", failed.join("\n✗ "))) }
     }
 
     /// The table of times.

@@ -67,11 +67,15 @@ pub(crate) fn model(arguments: &[&str]) -> Result<()> {
 
 fn cheap(steps: &mut Steps) -> Result<()> {
     steps.run("tools", tools::check)?;
-    steps.run("formatting", || run(&mut cargo(["fmt", "--all", "--check"])))?;
-    steps.run("arrows between crates", house::check)?;
-    steps.run("budgets and bans of dependencies", tree::check)?;
-    steps.run("hygiene", hygiene::check)?;
-    steps.run("lints", || run(&mut locked_cargo("clippy", &["--workspace", "--all-targets", "--", "-D", "warnings"])))
+    Steps::all([
+        steps.run("formatting", || run(&mut cargo(["fmt", "--all", "--check"]))),
+        steps.run("arrows between crates", house::check),
+        steps.run("budgets and bans of dependencies", tree::check),
+        steps.run("hygiene", hygiene::check),
+        steps.run("lints", || {
+            run(&mut locked_cargo("clippy", &["--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }),
+    ])
 }
 
 fn end_to_end(filters: &[&str]) -> Result<()> {

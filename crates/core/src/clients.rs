@@ -1,12 +1,13 @@
-//! Clients: registration by an operator, and authentication at our endpoints.
+//! Clients: authentication at our endpoints, disabling, enabling, and the end. They are made in [`crate::registration`].
 
 use crate::audit::Actor;
 use crate::env::Env;
-use crate::id::{ClientId, Subject};
+use crate::id::{ClientId, ServiceId, Subject};
 use crate::log::{self, Change};
 use crate::roles::Admins;
 use crate::secret::{HashedSecret, PlainSecret};
-use crate::store::{AuditEntry, Client, StoreError, Tx};
+use crate::store::{AuditEntry, Client, GoneId, StoreError, Tx};
+use crate::version::Expected;
 
 /// The built-in client of the JSON calls under `/auth`. It has no secret and uses no grant of the token endpoint.
 pub const AUTH_API: &str = "auth-api";
@@ -26,24 +27,41 @@ pub enum ClientAuthError {
 ///
 /// # Errors
 /// [`ClientAuthError`].
-pub fn authenticate(tx: &dyn Tx, id: &str, secret: &PlainSecret) -> Result<Client, ClientAuthError> {
+pub fn authenticate(tx: &dyn Tx, env: Env<'_>, id: &str, secret: &PlainSecret) -> Result<Client, ClientAuthError> {
     let id: ClientId = id.parse().map_err(|_| ClientAuthError::Refused)?;
     let presented = secret.hash();
     let client = tx.client(&id)?;
-    let stored = client.as_ref().and_then(|client| client.secret);
-    let matches = stored.unwrap_or(HashedSecret::from_bytes([0; 32])) == presented;
+    let current = client.as_ref().and_then(|client| client.secret);
+    let previous = client.as_ref().and_then(|client| client.previous_secret).filter(|old| env.now < old.until);
+    // Both are compared, whether they are there or not.
+    let matches = [current, previous.map(|old| old.secret)].map(|stored| {
+        let is_equal = stored.unwrap_or(HashedSecret::from_bytes([0; 32])) == presented;
+        is_equal & stored.is_some()
+    });
     match client {
-        Some(client) if matches && stored.is_some() && !client.disabled => Ok(client),
+        Some(client) if matches.contains(&true) && !client.disabled => Ok(client),
         _ => Err(ClientAuthError::Refused),
     }
 }
 
-/// Why a client was neither disabled nor enabled.
+/// Why a client was left as before.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientChangeError {
     /// No such client.
     #[error("no such client")]
     Unknown,
+    /// There is one with this id, or there was.
+    #[error("the client id is taken")]
+    Taken,
+    /// It is part of the authority.
+    #[error("this client is built in")]
+    BuiltIn,
+    /// It may not have tokens for a service that there is not.
+    #[error("there is no service {0}")]
+    UnknownAudience(ServiceId),
+    /// It is not what the author of the change saw.
+    #[error("the client was changed meanwhile")]
+    Changed,
     /// It is the last administrator.
     #[error("the last administrator")]
     LastAdmin,
@@ -58,6 +76,7 @@ pub enum ClientChangeError {
 /// [`ClientChangeError`].
 pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> Result<u64, ClientChangeError> {
     let mut client = tx.client(id)?.ok_or(ClientChangeError::Unknown)?;
+    expect_not_built_in(id)?;
     if client.disabled {
         return Ok(log::nothing_changed(tx)?);
     }
@@ -67,8 +86,7 @@ pub fn disable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> R
     if !admins.are_left(tx)? {
         return Err(ClientChangeError::LastAdmin);
     }
-    let entry = AuditEntry { subject: id.to_string(), ..actor.entry("client_disabled", "ok") };
-    tx.append_audit(&entry, env.now)?;
+    tx.append_audit(&entry(actor, "client_disabled", id), env.now)?;
     Ok(log::append(tx, env, &Change::SubjectEnded(Subject::Client(id.clone())))?)
 }
 
@@ -81,8 +99,53 @@ pub fn enable(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> Re
     if client.disabled {
         client.disabled = false;
         tx.update_client(&client)?;
-        let entry = AuditEntry { subject: id.to_string(), ..actor.entry("client_enabled", "ok") };
-        tx.append_audit(&entry, env.now)?;
+        tx.append_audit(&entry(actor, "client_enabled", id), env.now)?;
     }
     Ok(log::nothing_changed(tx)?)
+}
+
+/// Refuses every token that a client got, its own and people's. It may get new ones. Answers the position in the log to
+/// wait for.
+///
+/// # Errors
+/// [`ClientChangeError`].
+pub fn revoke_tokens(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, id: &ClientId) -> Result<u64, ClientChangeError> {
+    tx.client(id)?.ok_or(ClientChangeError::Unknown)?;
+    tx.append_audit(&entry(actor, "client_tokens_revoked", id), env.now)?;
+    Ok(log::append(tx, env, &Change::SubjectEnded(Subject::Client(id.clone())))?)
+}
+
+/// Deletes a client: its tokens and the sessions that people have at it end. Its id is not given again. Answers the
+/// position in the log to wait for.
+///
+/// # Errors
+/// [`ClientChangeError`].
+pub fn delete(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    id: &ClientId,
+    expected: &Expected,
+) -> Result<u64, ClientChangeError> {
+    let client = tx.client(id)?.ok_or(ClientChangeError::Unknown)?;
+    expect_not_built_in(id)?;
+    if !expected.allows(Some(client.version)) {
+        return Err(ClientChangeError::Changed);
+    }
+    let admins = Admins::before(tx)?;
+    tx.delete(&GoneId::Client(id.clone()), env.now)?;
+    if !admins.are_left(tx)? {
+        return Err(ClientChangeError::LastAdmin);
+    }
+    tx.append_audit(&entry(actor, "client_deleted", id), env.now)?;
+    Ok(log::append(tx, env, &Change::SubjectEnded(Subject::Client(id.clone())))?)
+}
+
+/// People's own sessions depend on the built-in client.
+pub(crate) fn expect_not_built_in(id: &ClientId) -> Result<(), ClientChangeError> {
+    if id.as_str() == AUTH_API { Err(ClientChangeError::BuiltIn) } else { Ok(()) }
+}
+
+pub(crate) fn entry(actor: &Actor, action: &'static str, id: &ClientId) -> AuditEntry {
+    AuditEntry { subject: id.to_string(), ..actor.entry(action, "ok") }
 }

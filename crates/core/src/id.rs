@@ -151,6 +151,13 @@ impl SessionId {
     }
 }
 
+impl ClientId {
+    /// A new id of 128 random bits.
+    pub fn generate(random: &dyn Random) -> Self {
+        Self(format!("c_{}", random_text(random)))
+    }
+}
+
 impl Jti {
     /// A new id of 128 random bits.
     pub fn generate(random: &dyn Random) -> Self {

@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod clients;
 pub mod env;
+pub mod exchange_rules;
 pub mod feed;
 pub mod grants;
 pub mod groups;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod log;
 pub mod mint;
 pub mod password;
+pub mod registration;
 pub mod revocation;
 pub mod roles;
 pub mod secret;

@@ -59,7 +59,13 @@ pub(crate) async fn answer(
     let status = answer.status();
     let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let client = context.origin.client;
-    span.in_scope(|| tracing::info!(%client, %method, route = &*route, status = status.as_u16(), took_us, "answered"));
+    // Probes come every few seconds and tell nobody anything.
+    let _entered = span.enter();
+    if route.starts_with("/-/") {
+        tracing::debug!(%client, %method, route = &*route, status = status.as_u16(), took_us, "answered");
+    } else {
+        tracing::info!(%client, %method, route = &*route, status = status.as_u16(), took_us, "answered");
+    }
     gateway.metrics.request(route, &method, status);
     answer
 }

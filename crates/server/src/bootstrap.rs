@@ -10,9 +10,9 @@ use propusk_core::id::{ClientId, Permission, ServiceId};
 use propusk_core::keys::{self, FreshKey, KeyMaterialError};
 use propusk_core::roles::{self, AUTHORITY_SERVICE, AssignError, DefineError, Definition};
 use propusk_core::secret::PlainSecret;
-use propusk_core::services::{self, NewServiceError};
+use propusk_core::services::{self, ServiceError};
 use propusk_core::sessions;
-use propusk_core::store::{Client, GrantType, Holder, Service, SigningAlg, StoreError, Tx};
+use propusk_core::store::{Client, GoneId, GrantType, Holder, Service, SigningAlg, StoreError, Tx};
 
 use crate::app::{App, env};
 
@@ -36,11 +36,11 @@ impl From<KeyMaterialError> for BootstrapError {
     }
 }
 
-impl From<NewServiceError> for BootstrapError {
-    fn from(error: NewServiceError) -> Self {
+impl From<ServiceError> for BootstrapError {
+    fn from(error: ServiceError) -> Self {
         match error {
-            NewServiceError::Exists => Self::Data(error.to_string()),
-            NewServiceError::Store(error) => Self::Store(error),
+            ServiceError::Store(error) => Self::Store(error),
+            error => Self::Data(error.to_string()),
         }
     }
 }
@@ -91,14 +91,17 @@ fn authority_id() -> ServiceId {
     roles::admin_role().service
 }
 
-/// A service with two keys, unless it is there.
+/// A service with two keys, unless it is there, or was until an administrator deleted it.
 pub(crate) async fn ensure_service(app: &Arc<App>, id: &str, alg: SigningAlg) -> Result<(), BootstrapError> {
     let id: ServiceId = parse(id)?;
     let known = id.clone();
-    if app.read(move |tx, _| keys::has_active_key(tx, &known)).await? {
+    let is_known = app.read(move |tx, _| {
+        Ok::<_, StoreError>(keys::has_active_key(tx, &known)? || tx.is_gone(&GoneId::Service(known))?)
+    });
+    if is_known.await? {
         return Ok(());
     }
-    let service = Service { id, alg, resource_uri: None, access_ttl_s: None, created_at: env().now };
+    let service = Service { id, alg, resource_uri: None, access_ttl_s: None, created_at: env().now, version: 1 };
     let maker = Arc::clone(app);
     let made = tokio::task::spawn_blocking(move || {
         let active = FreshKey::generate(maker.signer.kek(), &service, env())?;
@@ -119,26 +122,20 @@ pub(crate) fn ensure_role(
     permissions: &[&str],
 ) -> Result<(), BootstrapError> {
     let role = role_grant(service, role)?;
+    if tx.is_gone(&GoneId::Service(role.service.clone()))? {
+        return Ok(());
+    }
     let permissions = permissions.iter().map(|text| parse(text)).collect::<Result<Vec<Permission>, _>>()?;
     Ok(roles::ensure(tx, env, &Actor::system(), &role, Definition { permissions, inherits: Vec::new() })?)
 }
 
-/// A client, unless one with its id is there; whether it was made.
+/// A client, unless one with its id is there, or was until an administrator deleted it; whether it was made.
 pub(crate) fn ensure_client(tx: &mut dyn Tx, client: Client) -> Result<bool, BootstrapError> {
-    Ok(tx.insert_client(&client)?)
+    Ok(!tx.is_gone(&GoneId::Client(client.id.clone()))? && tx.insert_client(&client)?)
 }
 
 fn auth_api(env: Env<'_>) -> Client {
-    Client {
-        id: sessions::auth_api(),
-        name: format!("{AUTH_API} (built in)"),
-        secret: None,
-        first_party: true,
-        grant_types: Vec::new(),
-        audiences: Vec::new(),
-        disabled: false,
-        created_at: env.now,
-    }
+    Client { first_party: true, ..Client::named(sessions::auth_api(), format!("{AUTH_API} (built in)"), env.now) }
 }
 
 fn ensure_bootstrap_admin(tx: &mut dyn Tx, env: Env<'_>, secret: &PlainSecret) -> Result<(), BootstrapError> {
@@ -146,14 +143,10 @@ fn ensure_bootstrap_admin(tx: &mut dyn Tx, env: Env<'_>, secret: &PlainSecret) -
     let made = ensure_client(
         tx,
         Client {
-            id: id.clone(),
-            name: "first administrator".to_owned(),
             secret: Some(secret.hash()),
-            first_party: false,
             grant_types: vec![GrantType::ClientCredentials],
             audiences: vec![authority_id()],
-            disabled: false,
-            created_at: env.now,
+            ..Client::named(id.clone(), "first administrator", env.now)
         },
     )?;
     if made {

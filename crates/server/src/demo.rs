@@ -109,14 +109,11 @@ fn ensure_clients(tx: &mut dyn Tx, kept: &BTreeMap<String, PlainSecret>) -> Resu
         let is_new = ensure_client(
             tx,
             Client {
-                id: id.clone(),
-                name: format!("demo: {}", plan.id),
                 secret: Some(secret.hash()),
                 first_party: plan.first_party,
                 grant_types: plan.grants.to_vec(),
                 audiences: plan.audiences.iter().map(|aud| parse(aud)).collect::<Result<_, _>>()?,
-                disabled: false,
-                created_at: env().now,
+                ..Client::named(id.clone(), format!("demo: {}", plan.id), env().now)
             },
         )?;
         if is_new && plan.id == "demo-m2m" {
@@ -137,7 +134,9 @@ fn ensure_exchange_rules(tx: &mut dyn Tx) -> Result<(), BootstrapError> {
             subjects: vec![SubjectKind::User, SubjectKind::Client],
             from: vec![parse(actor)?],
         };
-        if tx.exchange_rule(&rule.actor, &rule.audience)?.is_none() {
+        // An administrator may have deleted either of them.
+        let is_possible = tx.client(&rule.actor)?.is_some() && tx.service(&rule.audience)?.is_some();
+        if is_possible && tx.exchange_rule(&rule.actor, &rule.audience)?.is_none() {
             tx.put_exchange_rule(&rule)?;
         }
     }

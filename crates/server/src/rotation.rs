@@ -100,7 +100,7 @@ impl App {
 
     /// Runs an operation that changes keys. What is public of them changes just before the commit: nobody ever has a
     /// token whose key cannot be fetched yet.
-    async fn change_keys<T, E>(
+    pub(crate) async fn change_keys<T, E>(
         self: &Arc<Self>,
         job: impl FnOnce(&mut dyn Tx, Env<'static>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -123,7 +123,7 @@ impl App {
     }
 
     /// Makes a key, on a thread where the time that RSA takes holds nobody up.
-    async fn fresh_key(self: &Arc<Self>, service: Service) -> Result<FreshKey, StoreError> {
+    pub(crate) async fn fresh_key(self: &Arc<Self>, service: Service) -> Result<FreshKey, StoreError> {
         let app = Arc::clone(self);
         let made = tokio::task::spawn_blocking(move || FreshKey::generate(app.signer.kek(), &service, env()));
         made.await.map_err(StoreError::failed)?.map_err(StoreError::failed)

@@ -16,6 +16,8 @@ pub mod check;
 pub mod clock;
 pub mod decision;
 pub mod feed;
+#[cfg(all(test, not(loom)))]
+mod fuzz;
 pub mod jose;
 mod known;
 #[cfg(propusk_mutants)]

@@ -169,7 +169,9 @@ fn roots(pem: &str) -> Result<rustls::RootCertStore, TlsError> {
     Ok(store)
 }
 
-#[cfg(all(test, feature = "axum", feature = "http"))]
+#[cfg(feature = "axum")]
+#[cfg(feature = "http")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

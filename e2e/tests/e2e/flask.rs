@@ -18,7 +18,7 @@ use crate::shared::PLAIN;
 
 /// The interpreter of a virtual environment that holds what `requirements.txt` pins; `None` without Python, which is
 /// allowed on a developer's machine only.
-static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+pub(crate) static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let found = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
     if found.is_ok_and(|output| output.status.success()) {
         return Some(environment());
@@ -51,13 +51,13 @@ fn environment() -> PathBuf {
 }
 
 /// The service, running.
-struct Flask {
+pub(crate) struct Flask {
     url: String,
     process: Process,
 }
 
 impl Flask {
-    fn start(python: &Path, issuer: &str, audience: &str, pem: &str, refetch_seconds: &str) -> Self {
+    pub(crate) fn start(python: &Path, issuer: &str, audience: &str, pem: &str, refetch_seconds: &str) -> Self {
         let mut command = Command::new(python);
         command
             .arg(root().join("e2e/flask/app.py"))
@@ -74,7 +74,7 @@ impl Flask {
         Self { url: format!("{}/whoami", line.trim()), process }
     }
 
-    async fn ask(&self, system: &System, token: &str) -> Answer {
+    pub(crate) async fn ask(&self, system: &System, token: &str) -> Answer {
         system.http.get(&self.url).bearer(token).send().await
     }
 

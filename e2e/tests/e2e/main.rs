@@ -13,6 +13,7 @@
 //! | [`public`] | every route without credentials |
 //! | [`refresh`] | rotation, honest replays, reuse |
 //! | [`revocation`] | whatever is taken away is refused at once, with the right verdict |
+//! | [`rotation`] | keys change, also in an emergency, and no honest request fails |
 //! | [`shop`] | purchases: nothing charged twice, nothing lost |
 //! | [`signed`] | tokens that are wrong although their signature is right; what one leaked key can do |
 //! | [`start`] | starting, stopping, starting again, and clear errors |
@@ -39,6 +40,7 @@ mod ops;
 mod public;
 mod refresh;
 mod revocation;
+mod rotation;
 mod shared;
 mod shop;
 mod signed;

@@ -24,7 +24,7 @@ pub(super) struct Authority {
     wait_begun: Moment,
     /// Up to here a call was answered `enforced`.
     pub(super) enforced: u64,
-    /// When the revocation was committed.
+    /// When the revocation was committed, where the bound of ordinary endpoints is looked at.
     revoked_at: Option<Moment>,
     pub(super) started: Moment,
     pub(super) restarts: u8,
@@ -70,9 +70,9 @@ impl Authority {
         self.wait.is_some()
     }
 
-    pub(super) fn commit(&mut self) {
+    pub(super) fn commit(&mut self, is_timed: bool) {
         self.head += 1;
-        if self.head == REVOKED {
+        if self.head == REVOKED && is_timed {
             self.revoked_at = Some(self.now);
         }
     }

@@ -33,6 +33,10 @@ pub struct Config {
 /// How often each thing may happen.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// How many verifiers there are.
+    pub verifiers: u8,
+    /// Whether the bound of ordinary endpoints is looked at.
+    pub bound: bool,
     /// Ticks of time.
     pub ticks: u8,
     /// How far the clocks of one tick go: the authority's, then the verifiers'.
@@ -51,8 +55,9 @@ pub struct Limits {
     pub restarts: [u8; 2],
     /// Verifiers that may give their lease back.
     pub releases: [bool; 2],
-    /// Batches come with every beginning and end, snapshots in two parts; otherwise only what is next.
-    pub any_batch: bool,
+    /// Batches that a verifier begins to publish, of every beginning and end, snapshots also in two parts; if there are
+    /// none, it gets what is next, in one.
+    pub any_batches: u8,
     /// Batches are published step by step.
     pub stepped_publication: bool,
     /// Decisions that are taken step by step, by the first verifier.
@@ -65,6 +70,8 @@ const VERIFIERS_FAST: [u64; 3] = [1, 2, 2];
 
 impl Limits {
     const NONE: Self = Self {
+        verifiers: 1,
+        bound: false,
         ticks: 0,
         rates: &[EVEN],
         first_head: 1,
@@ -74,7 +81,7 @@ impl Limits {
         authority_restarts: 0,
         restarts: [0, 0],
         releases: [false, false],
-        any_batch: false,
+        any_batches: 0,
         stepped_publication: false,
         decisions: 0,
     };
@@ -125,7 +132,7 @@ impl Config {
             disconnects: 1,
             ..Limits::NONE
         };
-        let goals = &[Goal::EnforcedUnderLease, Goal::EnforcedByExpiry, Goal::LeasedAccept, Goal::FreshAccept];
+        let goals = &[Goal::EnforcedUnderLease, Goal::EnforcedByExpiry, Goal::LeasedAccept];
         Self { name: "lease", limits, goals, mutant: None }
     }
 
@@ -151,7 +158,7 @@ impl Config {
             first_head: 0,
             last_head: 3,
             renewals: [2, 0],
-            any_batch: true,
+            any_batches: 4,
             stepped_publication: true,
             ..Limits::NONE
         };

@@ -21,6 +21,7 @@ pub(super) struct Machine {
     pub(super) now: Moment,
     pub(super) is_connected: bool,
     pub(super) renewals: u8,
+    pub(super) batches: u8,
     pub(super) restarts: u8,
     pub(super) has_released: bool,
     view: Held,
@@ -135,6 +136,7 @@ impl Machine {
             now: FIRST,
             is_connected: true,
             renewals: 0,
+            batches: 0,
             restarts: 0,
             has_released: false,
             view: Held::new(AUDIENCE),
@@ -158,6 +160,7 @@ impl Machine {
             now: self.now,
             is_connected: false,
             renewals: self.renewals,
+            batches: self.batches,
             restarts: run,
             decisions: self.decisions,
             has_let_in: self.has_let_in,
@@ -236,7 +239,10 @@ impl Machine {
     pub(super) fn begin_batch(&mut self, id: BatchId) -> Option<()> {
         let follower = &mut self.follower;
         match self.view.change(|view| follower.accept(view, id.batch())) {
-            Accepted::Publish(publication) => self.publishing = Some(Publishing { id, steps: 0, publication }),
+            Accepted::Publish(publication) => {
+                self.batches = self.batches.saturating_add(1);
+                self.publishing = Some(Publishing { id, steps: 0, publication });
+            }
             Accepted::Known | Accepted::Gap => return None,
         }
         Some(())

@@ -36,6 +36,7 @@ pub use self::step::Action;
 use self::authority::Authority;
 use self::machine::Machine;
 use crate::broken;
+use crate::shared::Shared;
 
 /// The audience of everything here.
 const AUDIENCE: &str = "cars";
@@ -47,9 +48,9 @@ const REVOKED: u64 = 2;
 /// The whole state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
-    authority: Authority,
-    machines: Vec<Machine>,
-    network: BTreeSet<Message>,
+    authority: Shared<Authority>,
+    machines: Vec<Shared<Machine>>,
+    network: Shared<BTreeSet<Message>>,
     ticks: u8,
     /// What must never happen has happened.
     broken: Option<Broken>,
@@ -97,7 +98,9 @@ impl Model for Config {
         broken::set(self.mutant);
         let mut next = world.clone();
         next.take(self, action)?;
-        next.authority.look_at_wait();
+        if next.authority.is_waiting() {
+            next.authority.change(Authority::look_at_wait);
+        }
         Some(next)
     }
 
@@ -165,11 +168,11 @@ impl Goal {
     fn condition(self) -> fn(&Config, &World) -> bool {
         match self {
             Self::EnforcedUnderLease => |_, world| {
-                let has = |machine: &Machine| machine.is_leased() && machine.applied() >= REVOKED;
+                let has = |machine: &Shared<Machine>| machine.is_leased() && machine.applied() >= REVOKED;
                 world.authority.enforced >= REVOKED && world.machines.iter().any(has)
             },
             Self::EnforcedByExpiry => |_, world| {
-                let lacks = |machine: &Machine| machine.had_lease() && machine.applied() < REVOKED;
+                let lacks = |machine: &Shared<Machine>| machine.had_lease() && machine.applied() < REVOKED;
                 world.authority.enforced >= REVOKED && world.machines.iter().any(lacks)
             },
             Self::LeasedAccept => |_, world| {
@@ -181,7 +184,7 @@ impl Goal {
                     && world.machines.iter().any(|machine| machine.decide().fresh)
             },
             Self::LeasedAgain => |_, world| {
-                let again = |machine: &Machine| {
+                let again = |machine: &Shared<Machine>| {
                     machine.was_restarted() && machine.is_leased() && machine.applied() >= REVOKED
                 };
                 world.machines.iter().any(again)
@@ -190,10 +193,10 @@ impl Goal {
                 |_, world| world.authority.was_restarted() && world.authority.enforced >= REVOKED
             }
             Self::EnforcedByRelease => |_, world| {
-                let released = |machine: &Machine| machine.has_released() && machine.applied() < REVOKED;
+                let released = |machine: &Shared<Machine>| machine.has_released() && machine.applied() < REVOKED;
                 world.authority.enforced >= REVOKED && world.machines.iter().any(released)
             },
-            Self::SteppedAccept => |_, world| world.machines.iter().any(Machine::has_let_in),
+            Self::SteppedAccept => |_, world| world.machines.iter().any(|machine| machine.has_let_in()),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What can happen next in a world, and what it does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use propusk_verify::clock::Monotonic;
-use propusk_verify::feed::Instance;
+use propusk_verify::feed::{Grant, Instance};
 
 use super::authority::Authority;
 use super::config::{Config, Limits};
 use super::machine::{BatchId, Machine, Promised};
 use super::{Message, REVOKED, World};
+use crate::shared::Shared;
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum Action {
     /// A verifier reads its clock and asks for a lease.
     Renew(usize),
     /// A grant reaches a verifier.
-    Grant(usize, Message),
+    Grant(usize, Grant),
     /// A batch reaches a verifier.
     Batch(usize, BatchId),
     /// A verifier goes on with what it publishes.
@@ -48,12 +50,14 @@ pub enum Action {
 impl World {
     pub(super) fn new(config: &Config) -> Self {
         let head = config.limits.first_head;
-        let machines: Vec<_> = (0..2).map(|number| Machine::new(number, head)).collect();
+        let machines = (0..config.limits.verifiers).map(|number| Machine::new(number, head));
+        let machines: Vec<_> = machines.map(Shared::new).collect();
         let mut authority = Authority::new(head);
         for machine in &machines {
             let _ = authority.take(Message::Subscribe(machine.instance(), machine.applied()));
         }
-        Self { authority, machines, network: super::BTreeSet::new(), ticks: 0, broken: None }
+        let network = Shared::new(BTreeSet::new());
+        Self { authority: Shared::new(authority), machines, network, ticks: 0, broken: None }
     }
 
     pub(super) fn actions(&self, config: &Config, actions: &mut Vec<Action>) {
@@ -118,21 +122,26 @@ impl World {
         if limits.releases[number] && !machine.has_released && machine.is_connected {
             actions.push(Action::Release(number));
         }
-        for message in &self.network {
-            if matches!(message, Message::Grant(to, _) if *to == machine.instance()) {
-                actions.push(Action::Grant(number, *message));
+        for message in self.network.iter() {
+            if let Message::Grant(to, grant) = message
+                && *to == machine.instance()
+            {
+                actions.push(Action::Grant(number, *grant));
             }
         }
-        self.batches(limits, machine.applied(), |id| actions.push(Action::Batch(number, id)));
+        self.batches(limits, machine, |id| actions.push(Action::Batch(number, id)));
     }
 
     /// The batches that can be on their way.
-    fn batches(&self, limits: &Limits, applied: u64, mut found: impl FnMut(BatchId)) {
-        let head = self.authority.head;
-        if !limits.any_batch {
+    fn batches(&self, limits: &Limits, machine: &Machine, mut found: impl FnMut(BatchId)) {
+        let (head, applied) = (self.authority.head, machine.applied());
+        if limits.any_batches == 0 {
             if applied < head {
                 found(BatchId { from: applied, to: head, part: None });
             }
+            return;
+        }
+        if machine.batches == limits.any_batches {
             return;
         }
         for to in 1..=head {
@@ -149,48 +158,43 @@ impl World {
     pub(super) fn take(&mut self, config: &Config, action: Action) -> Option<()> {
         match action {
             Action::Tick(rates, asleep) => self.tick(rates, asleep),
-            Action::Commit => self.authority.commit(),
-            Action::BeginWait => self.authority.begin_wait(),
+            Action::Commit => self.authority.change(|authority| authority.commit(config.limits.bound)),
+            Action::BeginWait => self.authority.change(Authority::begin_wait),
             Action::Arrive(message) => self.arrive(message)?,
             Action::Answer => self.answer(),
             Action::Disconnect(instance) => {
-                self.authority.disconnect(instance);
-                for machine in self.machines.iter_mut().filter(|machine| machine.instance() == instance) {
-                    machine.is_connected = false;
-                }
+                self.authority.change(|authority| authority.disconnect(instance));
+                self.cut(|machine| machine.instance() == instance);
             }
             Action::RestartAuthority => {
-                self.authority.restart();
-                for machine in &mut self.machines {
-                    machine.is_connected = false;
-                }
+                self.authority.change(Authority::restart);
+                self.cut(|_| true);
             }
             Action::Subscribe(number) => {
-                let (instance, applied) = self.machines[number].subscribe();
-                self.network.insert(Message::Subscribe(instance, applied));
+                let (instance, applied) = self.machines[number].change(Machine::subscribe);
+                self.send([Message::Subscribe(instance, applied)]);
             }
             Action::Renew(number) => {
-                let renew = self.machines[number].renew();
-                self.network.insert(Message::Renew(renew));
+                let renew = self.machines[number].change(Machine::renew);
+                self.send([Message::Renew(renew)]);
             }
-            Action::Grant(number, Message::Grant(_, grant)) => self.machines[number].take_grant(grant),
-            Action::Grant(..) => return None,
+            Action::Grant(number, grant) => self.machines[number].change(|machine| machine.take_grant(grant)),
             Action::Batch(number, id) => self.batch(config, number, id)?,
             Action::Publish(number) => {
-                let acknowledged = self.machines[number].publish_on();
+                let acknowledged = self.machines[number].change(Machine::publish_on);
                 self.acknowledge(number, acknowledged);
             }
             Action::Release(number) => {
-                let instance = self.machines[number].release();
-                self.network.insert(Message::Release(instance));
+                let instance = self.machines[number].change(Machine::release);
+                self.send([Message::Release(instance)]);
             }
-            Action::Restart(number) => self.machines[number].restart(),
+            Action::Restart(number) => self.machines[number].change(Machine::restart),
             Action::Decide(number) => {
                 let promised = Promised {
                     is_enforced: self.authority.enforced >= REVOKED,
                     is_past_bound: self.authority.is_past_bound(),
                 };
-                self.broken = self.machines[number].decide_on(promised);
+                self.broken = self.machines[number].change(|machine| machine.decide_on(promised));
             }
         }
         Some(())
@@ -198,12 +202,18 @@ impl World {
 
     fn tick(&mut self, rates: [u64; 3], asleep: Option<usize>) {
         self.ticks += 1;
-        let [authority, verifiers @ ..] = rates.map(Duration::from_nanos);
-        self.authority.now = self.authority.now.plus(authority);
+        let [rate, verifiers @ ..] = rates.map(Duration::from_nanos);
+        self.authority.change(|authority| authority.now = authority.now.plus(rate));
         for (number, (machine, rate)) in self.machines.iter_mut().zip(verifiers).enumerate() {
             if asleep != Some(number) {
-                machine.now = machine.now.plus(rate);
+                machine.change(|machine| machine.now = machine.now.plus(rate));
             }
+        }
+    }
+
+    fn cut(&mut self, is_cut: impl Fn(&Machine) -> bool) {
+        for machine in self.machines.iter_mut().filter(|machine| is_cut(machine)) {
+            machine.change(|machine| machine.is_connected = false);
         }
     }
 
@@ -211,29 +221,38 @@ impl World {
         // A connection begins once, and to hear twice of an acknowledgement or a release is to hear of it once. A
         // renewal that is repeated is answered again.
         if !matches!(message, Message::Renew(_)) {
-            self.network.remove(&message);
+            self.network.change(|network| network.remove(&message));
         }
-        self.authority.take(message)?;
+        self.authority.change(|authority| authority.take(message))?;
         self.answer();
         Some(())
     }
 
     fn answer(&mut self) {
-        self.network.extend(self.authority.answer_on());
+        if self.authority.is_busy() {
+            let sent = self.authority.change(Authority::answer_on);
+            self.send(sent);
+        }
+    }
+
+    fn send(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            self.network.change(|network| network.insert(message));
+        }
     }
 
     fn batch(&mut self, config: &Config, number: usize, id: BatchId) -> Option<()> {
         let machine = &mut self.machines[number];
         if config.limits.stepped_publication {
-            return machine.begin_batch(id);
+            return machine.change(|machine| machine.begin_batch(id));
         }
-        let acknowledged = machine.take_batch(id);
-        self.acknowledge(number, Some(acknowledged?));
+        let acknowledged = machine.change(|machine| machine.take_batch(id))?;
+        self.acknowledge(number, Some(acknowledged));
         Some(())
     }
 
     fn acknowledge(&mut self, number: usize, applied: Option<u64>) {
         let instance = self.machines[number].instance();
-        self.network.extend(applied.map(|applied| Message::Ack(instance, applied)));
+        self.send(applied.map(|applied| Message::Ack(instance, applied)));
     }
 }

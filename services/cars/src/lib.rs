@@ -128,8 +128,7 @@ pub async fn serve(
     let db =
         Db::open(&config.database).map_err(|reason| StartError::Database { path: config.database.clone(), reason })?;
     let roots = config.roots_pem.as_deref();
-    let authority =
-        FeedClient::connect_lazy_trusting(&config.feed, &config.client_id, &config.client_secret, roots)?;
+    let authority = FeedClient::connect_lazy_trusting(&config.feed, &config.client_id, &config.client_secret, roots)?;
     let feed = Feed::start_with(authority, [SERVICE], config.feed_options);
     let verifier = Verifier::builder()
         .issuer(config.issuer)

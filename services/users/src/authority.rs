@@ -45,12 +45,7 @@ impl From<AuthorityAway> for ApiError {
 }
 
 impl Authority {
-    pub(crate) fn new(
-        http: reqwest::Client,
-        base: &str,
-        client_id: String,
-        client_secret: Zeroizing<String>,
-    ) -> Self {
+    pub(crate) fn new(http: reqwest::Client, base: &str, client_id: String, client_secret: Zeroizing<String>) -> Self {
         let introspect = format!("{}/oauth/introspect", base.trim_end_matches('/'));
         Self { http, introspect, client_id, client_secret }
     }

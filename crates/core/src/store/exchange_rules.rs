@@ -46,4 +46,6 @@ pub trait ExchangeRules {
     fn exchange_rule(&self, actor: &ClientId, audience: &ServiceId) -> Result<Option<ExchangeRule>, StoreError>;
     /// Makes or replaces a rule.
     fn put_exchange_rule(&mut self, rule: &ExchangeRule) -> Result<(), StoreError>;
+    /// Deletes a rule; `false` if there was none.
+    fn delete_exchange_rule(&mut self, actor: &ClientId, audience: &ServiceId) -> Result<bool, StoreError>;
 }

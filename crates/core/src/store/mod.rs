@@ -22,7 +22,7 @@ mod sessions;
 mod users;
 
 pub use audit::{AuditEntry, AuditFilter, AuditLog, StoredAuditEntry};
-pub use clients::{Client, Clients, GrantType};
+pub use clients::{AuthMethod, Client, Clients, GrantType, PreviousSecret};
 pub use exchange_rules::{ExchangeRule, ExchangeRules, SubjectKind};
 pub use gone::{Gone, GoneId};
 pub use groups::{Group, Groups};

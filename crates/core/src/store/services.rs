@@ -18,6 +18,8 @@ pub struct Service {
     pub access_ttl_s: Option<u32>,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// Grows with every change of it; the store counts.
+    pub version: u64,
 }
 
 /// Storage of [`Service`]s.
@@ -30,4 +32,7 @@ pub trait Services {
     fn services(&self, page: &Page) -> Result<Vec<Service>, StoreError>;
     /// A new service; `false` if the id or the URI is taken (then nothing was written).
     fn insert_service(&mut self, service: &Service) -> Result<bool, StoreError>;
+    /// Replaces the URI and the life of access tokens of the service with this id; `false` if the URI is taken (then
+    /// nothing was written).
+    fn update_service(&mut self, service: &Service) -> Result<bool, StoreError>;
 }

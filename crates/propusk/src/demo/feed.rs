@@ -155,11 +155,12 @@ async fn until_elite_again(tour: &mut Tour, tokens: &Tokens) -> Result<(), Cut> 
     }
 }
 
-/// The gateway finds the authority again by itself, as every verifier does. It may take a few seconds.
+/// The gateway and the service behind it find the authority again by themselves, as every verifier does. It may take a
+/// few seconds.
 async fn until_gateway_again(tour: &mut Tour) -> Result<(), Cut> {
     let cookie = tour.cookie.clone().unwrap_or_default();
     let end = Instant::now() + RECONNECT;
-    while tour.gateway(Method::GET, "/session").cookie(&cookie).quietly().await?.status == 503 {
+    while tour.gateway(Method::GET, "/users/me").cookie(&cookie).quietly().await?.status == 503 {
         if Instant::now() >= end {
             return Err(Cut::Failed(format!(
                 "the gateway has no answer {} s after the authority",

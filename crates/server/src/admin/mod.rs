@@ -2,11 +2,13 @@
 
 mod audit;
 mod clients;
+mod exchange_rules;
 mod groups;
 mod keys;
 mod once;
 mod patch;
 mod roles;
+mod services;
 mod sessions;
 mod tokens;
 mod users;
@@ -37,12 +39,19 @@ pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {
         .route("/users/{id}/why", get(why::show))
         .route("/users/{id}/roles", get(roles::of_user))
         .route("/users/{id}/roles/{service}/{role}", put(roles::give_user).delete(roles::take_user))
+        .route("/clients", get(clients::list).post(clients::create))
+        .route("/clients/{id}", get(clients::show).patch(clients::change).delete(clients::delete))
+        .route("/clients/{id}/secret", post(clients::new_secret))
+        .route("/clients/{id}/revoke-tokens", post(clients::revoke_tokens))
         .route("/clients/{id}/disable", post(clients::disable))
         .route("/clients/{id}/enable", post(clients::enable))
         .route("/clients/{id}/roles/{service}/{role}", put(roles::give_client).delete(roles::take_client))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::end))
         .route("/tokens/revoke", post(tokens::revoke))
+        .route("/services", get(services::list).post(services::create))
+        .route("/services/{id}", get(services::show).patch(services::change).delete(services::delete))
+        .route("/exchange-rules/{actor_client}/{audience}", put(exchange_rules::put).delete(exchange_rules::delete))
         .route("/services/{id}/keys", get(keys::list))
         .route("/services/{id}/keys/rotate", post(keys::rotate))
         .route("/keys/{kid}/revoke", post(keys::revoke))

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use propusk_core::env::Timestamp;
 use propusk_core::id::UserId;
-use propusk_core::store::{StoreError, User};
+use propusk_core::store::User;
 use propusk_core::users::{self, NewUser, UserChange};
 use serde::{Deserialize, Serialize};
 
@@ -53,13 +53,13 @@ pub(super) async fn list(
     Query(filter): Query<Filter>,
     ListQuery(page): ListQuery,
 ) -> Result<Response, Problem> {
+    if let Some(typed) = filter.username {
+        let found = app.read(move |tx, _| users::by_typed_username(tx, &typed)).await?;
+        let items: Vec<_> = found.into_iter().map(UserView::from).collect();
+        return Ok(Json(List { items, next_cursor: None }).into_response());
+    }
     let limit = page.limit;
-    let users: Vec<User> = app
-        .read(move |tx, _| match filter.username {
-            Some(typed) => Ok::<_, StoreError>(users::by_typed_username(tx, &typed)?.into_iter().collect()),
-            None => tx.users(&page),
-        })
-        .await?;
+    let users = app.read(move |tx, _| tx.users(&page)).await?;
     let views = users.into_iter().map(UserView::from).collect();
     Ok(Json(List::page(views, limit, |user: &UserView| user.id.clone())).into_response())
 }

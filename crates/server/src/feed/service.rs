@@ -100,7 +100,7 @@ impl FeedService {
         let refused = || Status::unauthenticated("client authentication failed");
         let header = request.metadata().get("authorization").ok_or_else(refused)?;
         let (id, secret) = parse_basic(header.as_bytes()).ok_or_else(refused)?;
-        self.app.read(move |tx, _| clients::authenticate(tx, &id, &secret)).await.map_err(|error| match error {
+        self.app.read(move |tx, env| clients::authenticate(tx, env, &id, &secret)).await.map_err(|error| match error {
             ClientAuthError::Refused => refused(),
             ClientAuthError::Store(error) => {
                 tracing::error!(%error, "the store failed");

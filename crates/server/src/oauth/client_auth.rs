@@ -27,7 +27,7 @@ pub(super) async fn authenticate(app: &App, headers: &HeaderMap, form: &Form) ->
             _ => return Err(OAuthError::invalid_client()),
         },
     };
-    app.read(move |tx, _| Ok(clients::authenticate(tx, &id, &secret)?)).await
+    app.read(move |tx, env| Ok(clients::authenticate(tx, env, &id, &secret)?)).await
 }
 
 fn basic(headers: &HeaderMap) -> Result<Option<(String, PlainSecret)>, OAuthError> {

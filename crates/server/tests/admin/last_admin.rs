@@ -28,6 +28,8 @@ async fn the_last_one_by_a_role_of_its_own_stays() {
     let calls = [
         (Method::DELETE, "/clients/bootstrap-admin/roles/propusk/admin"),
         (Method::POST, "/clients/bootstrap-admin/disable"),
+        (Method::DELETE, "/clients/bootstrap-admin"),
+        (Method::DELETE, "/services/propusk"),
         (Method::DELETE, "/services/propusk/roles/admin"),
         (Method::DELETE, "/services/propusk/roles/admin/permissions/propusk:*"),
         (Method::PUT, "/services/propusk/roles/admin"),

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
+mod clients;
 mod groups;
 mod last_admin;
 mod roles;
+mod services;
 mod users;
 mod world;

@@ -18,6 +18,8 @@ async fn a_person_is_made_with_or_without_a_password() {
     let etag = made.header("etag");
     let carol = made.expect(201);
     assert_eq!((&carol["username"], &carol["email"]), (&json!("carol"), &json!("carol@example.org")));
+    let found = world.get("/users?username=CAROL&limit=1").await;
+    assert_eq!(found, json!({ "items": [carol], "next_cursor": null }));
     let shown = world.call(Method::GET, &format!("/users/{}", carol["id"].as_str().unwrap()), None).await;
     assert_eq!(shown.header("etag"), etag);
     assert_eq!(shown.expect(200), carol);

@@ -22,7 +22,7 @@ pub(crate) struct World {
     root: tokio::sync::Mutex<String>,
     demo: demo::DemoData,
     _stop: oneshot::Sender<()>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// An answer.
@@ -51,7 +51,7 @@ impl World {
             key_schedule: Schedule {
                 settle: Duration::from_secs(60),
                 max_age: Duration::from_secs(60),
-                rotate_every: None,
+                rotate_every: Duration::from_secs(90 * 24 * 3600),
             },
             publish_all_keys: false,
             lease: Duration::from_secs(3),
@@ -69,7 +69,7 @@ impl World {
         let demo = demo::ensure(&authority, std::collections::BTreeMap::new()).await.unwrap();
         tokio::spawn(authority.finished());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let world = Self { http, url, root_secret: secret, root: Default::default(), demo, _stop: stop, _dir: dir };
+        let world = Self { http, url, root_secret: secret, root: Default::default(), demo, _stop: stop, dir };
         world.renew().await;
         world
     }
@@ -173,6 +173,26 @@ impl World {
         let answer = Answer::of(request).await;
         let text = |name: &str| answer.body[name].as_str().unwrap_or_default().to_owned();
         if answer.status == 200 { Ok(text("access_token")) } else { Err(text("error")) }
+    }
+
+    /// A service turns its caller's token into one for another service; the error's code otherwise.
+    pub(crate) async fn exchange(&self, actor: &str, token: &str, audience: &str) -> Result<String, String> {
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("audience", audience),
+        ];
+        let url = format!("{}/oauth/token", self.url);
+        let answer = Answer::of(self.http.post(url).basic_auth(actor, Some(self.secret(actor))).form(&form)).await;
+        let text = |name: &str| answer.body[name].as_str().unwrap_or_default().to_owned();
+        if answer.status == 200 { Ok(text("access_token")) } else { Err(text("error")) }
+    }
+
+    /// Every byte of the data, the write-ahead log included.
+    pub(crate) fn stored_bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
 
     /// What a service hears about a token for it.

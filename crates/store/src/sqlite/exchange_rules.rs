@@ -15,6 +15,8 @@ pub(super) const PUT: &str = "INSERT INTO exchange_rules (actor, audience, subje
     ON CONFLICT (actor, audience)
     DO UPDATE SET subjects = excluded.subjects, from_services = excluded.from_services";
 
+pub(super) const DELETE: &str = "DELETE FROM exchange_rules WHERE actor = ?1 AND audience = ?2";
+
 impl ExchangeRules for SqliteTx<'_> {
     fn exchange_rule(&self, actor: &ClientId, audience: &ServiceId) -> Result<Option<ExchangeRule>, StoreError> {
         self.one(SELECT, [actor.as_str(), audience.as_str()], rule)
@@ -24,6 +26,10 @@ impl ExchangeRules for SqliteTx<'_> {
         let subjects = row::list(rule.subjects.iter().copied().map(SubjectKind::as_str))?;
         let from = row::list(rule.from.iter().map(ServiceId::as_str))?;
         self.update(PUT, params![rule.actor.as_str(), rule.audience.as_str(), subjects, from])
+    }
+
+    fn delete_exchange_rule(&mut self, actor: &ClientId, audience: &ServiceId) -> Result<bool, StoreError> {
+        self.write_one(DELETE, [actor.as_str(), audience.as_str()])
     }
 }
 

@@ -25,10 +25,9 @@ pub(super) const SELECT_OF_CLIENT: &str =
 pub(super) const SELECT_OF_GROUP: &str =
     "SELECT service, role FROM group_roles WHERE group_id = ?1 ORDER BY service, role";
 
-/// `CROSS JOIN` keeps the order of the loops, and so that of the rows.
+/// In no order: few rows, which are sorted faster here than there.
 pub(super) const SELECT_GROUP_ROLES_OF_USER: &str = "SELECT group_roles.group_id, service, role
-    FROM group_members CROSS JOIN group_roles ON group_roles.group_id = group_members.group_id
-    WHERE user_id = ?1 ORDER BY group_members.group_id, service, role";
+    FROM group_members JOIN group_roles ON group_roles.group_id = group_members.group_id WHERE user_id = ?1";
 
 pub(super) const HAS_ACTIVE_HOLDER: &str = "SELECT
     EXISTS (SELECT 1 FROM user_roles JOIN users ON users.id = user_id
@@ -111,7 +110,10 @@ impl Roles for SqliteTx<'_> {
     }
 
     fn group_roles_of_user(&self, user: &UserId) -> Result<Vec<(GroupId, RoleGrant)>, StoreError> {
-        self.all(SELECT_GROUP_ROLES_OF_USER, [user.as_str()], |columns| Ok((columns.parsed()?, grant(columns)?)))
+        let mut found =
+            self.all(SELECT_GROUP_ROLES_OF_USER, [user.as_str()], |columns| Ok((columns.parsed()?, grant(columns)?)))?;
+        found.sort();
+        Ok(found)
     }
 
     fn has_active_holder(&self, role: &RoleGrant) -> Result<bool, StoreError> {

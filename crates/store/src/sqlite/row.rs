@@ -141,7 +141,8 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let texts: Vec<&str> = serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)?;
+        // Owned: a text with escapes cannot be borrowed.
+        let texts: Vec<String> = serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)?;
         texts.into_iter().map(|text| text.parse().map_err(FromSqlError::other)).collect::<Result<_, _>>().map(Self)
     }
 }

@@ -17,7 +17,11 @@ const FILES: &[File] = &[
         &[audit::SELECT, audit::SELECT_BY_SUBJECT, audit::SELECT_BY_ACTOR, audit::INSERT],
     ),
     ("clients", include_str!("clients.rs"), &[clients::SELECT, clients::SELECT_PAGE, clients::INSERT, clients::UPDATE]),
-    ("exchange_rules", include_str!("exchange_rules.rs"), &[exchange_rules::SELECT, exchange_rules::PUT]),
+    (
+        "exchange_rules",
+        include_str!("exchange_rules.rs"),
+        &[exchange_rules::SELECT, exchange_rules::PUT, exchange_rules::DELETE],
+    ),
     (
         "gone",
         include_str!("gone.rs"),
@@ -142,7 +146,7 @@ const FILES: &[File] = &[
     (
         "services",
         include_str!("services.rs"),
-        &[services::SELECT, services::SELECT_BY_RESOURCE, services::SELECT_PAGE, services::INSERT],
+        &[services::SELECT, services::SELECT_BY_RESOURCE, services::SELECT_PAGE, services::INSERT, services::UPDATE],
     ),
     (
         "sessions",

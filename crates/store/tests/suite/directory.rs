@@ -344,6 +344,24 @@ pub(crate) async fn a_person_is_renamed_to_a_name_that_is_free(store: &impl Back
     assert_eq!(second.await.unwrap(), Some(user("u_2", "u_2")));
 }
 
+pub(crate) async fn a_service_is_changed_to_a_uri_that_is_free(store: &impl Backend) {
+    store.with_services(&["cars", "posts"]).await;
+    let update = |id, uri: Option<&str>, access_ttl_s| {
+        let changed = Service { resource_uri: uri.map(str::to_owned), access_ttl_s, ..service(id) };
+        store.write(move |tx| tx.update_service(&changed))
+    };
+    assert!(update("cars", Some("urn:cars"), Some(60)).await.unwrap());
+    assert!(!update("posts", Some("urn:cars"), None).await.unwrap());
+    assert!(!update("none", None, None).await.unwrap());
+    let read = |id| store.read(move |tx| tx.service(&service_id(id)));
+    let changed =
+        Service { resource_uri: Some("urn:cars".to_owned()), access_ttl_s: Some(60), version: 2, ..service("cars") };
+    assert_eq!(read("cars").await.unwrap(), Some(changed));
+    assert_eq!(read("posts").await.unwrap(), Some(service("posts")));
+    assert!(update("cars", None, None).await.unwrap());
+    assert_eq!(read("cars").await.unwrap(), Some(Service { version: 3, ..service("cars") }));
+}
+
 /// Whether it was gone before, was deleted, was deleted again, and is gone now.
 async fn delete_twice(store: &impl Backend, id: GoneId) -> [bool; 4] {
     let delete = store.write(move |tx| {

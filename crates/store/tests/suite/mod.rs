@@ -16,9 +16,9 @@ use propusk_core::env::Timestamp;
 use propusk_core::id::{ClientId, ServiceId, SessionId, UserId};
 use propusk_core::secret::HashedSecret;
 use propusk_core::store::{
-    AuditEntry, AuditFilter, Client, ExchangeRule, GrantType, Holder, KeyState, LogRow, LogState, Page, RefreshToken,
-    Role, RoleGrant, Rotation, SealedKey, Service, Session, SessionOrigin, SigningAlg, StoreError, StoredAuditEntry,
-    SubjectKind, Tx, User,
+    AuditEntry, AuditFilter, AuthMethod, Client, ExchangeRule, GrantType, Holder, KeyState, LogRow, LogState, Page,
+    PreviousSecret, RefreshToken, Role, RoleGrant, Rotation, SealedKey, Service, Session, SessionOrigin, SigningAlg,
+    StoreError, StoredAuditEntry, SubjectKind, Tx, User,
 };
 
 pub(crate) use directory::*;
@@ -55,6 +55,7 @@ macro_rules! conformance {
             a_service_is_read_back_by_id_and_uri,
             a_service_id_and_a_uri_are_given_once,
             services_come_in_pages_in_order_of_id,
+            a_service_is_changed_to_a_uri_that_is_free,
             keys_come_in_order,
             a_ring_has_one_active_key,
             a_key_belongs_to_a_service_and_is_there_once,
@@ -173,6 +174,9 @@ pub(crate) async fn a_client_is_read_back(store: &impl Backend) {
     let full = Client {
         name: "A \"client\", with\nlines".to_owned(),
         secret: Some(hash(3)),
+        previous_secret: Some(PreviousSecret { secret: hash(4), until: Timestamp(9) }),
+        auth_method: AuthMethod::ClientSecretPost,
+        redirect_uris: vec!["https://app.example/cb?a=\"b\"".to_owned()],
         first_party: true,
         grant_types: vec![GrantType::TokenExchange, GrantType::Password],
         audiences: vec![service_id("posts"), service_id("cars")],
@@ -200,6 +204,9 @@ pub(crate) async fn a_client_is_updated_but_for_its_creation(store: &impl Backen
     let changed = Client {
         name: "renamed".to_owned(),
         secret: Some(hash(9)),
+        previous_secret: Some(PreviousSecret { secret: hash(4), until: Timestamp(9) }),
+        auth_method: AuthMethod::ClientSecretPost,
+        redirect_uris: vec!["https://app.example/cb".to_owned()],
         first_party: true,
         grant_types: vec![GrantType::ClientCredentials, GrantType::RefreshToken],
         audiences: vec![service_id("cars")],
@@ -209,7 +216,7 @@ pub(crate) async fn a_client_is_updated_but_for_its_creation(store: &impl Backen
     let change = Client { created_at: Timestamp(1), ..changed.clone() };
     store.write(move |tx| tx.update_client(&change)).await.unwrap();
     let [first, second] = ["web", "other"].map(|id| store.read(move |tx| tx.client(&client_id(id))));
-    assert_eq!(first.await.unwrap(), Some(changed));
+    assert_eq!(first.await.unwrap(), Some(Client { version: 2, ..changed }));
     assert_eq!(second.await.unwrap(), Some(client("other")));
     assert!(store.write(|tx| tx.update_client(&client("none"))).await.is_err());
 }
@@ -415,6 +422,9 @@ pub(crate) async fn an_exchange_rule_is_put_and_replaced(store: &impl Backend) {
     }
     assert_eq!(find("cars", "posts").await.unwrap(), None);
     assert_eq!(find("posts", "users").await.unwrap(), None);
+    let delete = || store.write(|tx| tx.delete_exchange_rule(&client_id("cars"), &service_id("users")));
+    assert!(delete().await.unwrap() && !delete().await.unwrap());
+    assert_eq!(find("cars", "users").await.unwrap(), None);
     let unknown = ExchangeRule { actor: client_id("none"), ..rule(&[], &[]) };
     assert!(store.write(move |tx| tx.put_exchange_rule(&unknown)).await.is_err());
 }
@@ -915,16 +925,7 @@ fn user(id: &str, username: &str) -> User {
 }
 
 fn client(id: &str) -> Client {
-    Client {
-        id: client_id(id),
-        name: String::new(),
-        secret: None,
-        first_party: false,
-        grant_types: Vec::new(),
-        audiences: Vec::new(),
-        disabled: false,
-        created_at: Timestamp(1_795_356_000_123),
-    }
+    Client::named(client_id(id), "", Timestamp(1_795_356_000_123))
 }
 
 fn service(id: &str) -> Service {
@@ -934,6 +935,7 @@ fn service(id: &str) -> Service {
         resource_uri: None,
         access_ttl_s: None,
         created_at: Timestamp(1_795_356_000_123),
+        version: 1,
     }
 }
 

@@ -138,7 +138,12 @@ async fn around(State(shared): State<Arc<Shared>>, mut request: Request, next: N
         });
         let status = response.status().as_u16();
         let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(method = %method, route, status, took_us, "answered");
+        // Probes come every few seconds and tell nobody anything.
+        if route.starts_with("/-/") {
+            tracing::debug!(method = %method, route, status, took_us, "answered");
+        } else {
+            tracing::info!(method = %method, route, status, took_us, "answered");
+        }
         response
     }
     .instrument(span)

@@ -158,5 +158,6 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     drop(stopping.wait_for(|is_stopping| *is_stopping).await);
 }
 
+#[cfg(feature = "http")]
 #[cfg(test)]
 mod tests;

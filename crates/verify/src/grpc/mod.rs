@@ -9,6 +9,6 @@ pub use client::{FeedClient, FeedConfigError};
 pub use feed::{Feed, FeedOptions};
 
 #[expect(unreachable_pub, clippy::pedantic, reason = "generated from the proto, which has the documentation")]
-mod proto {
+pub(crate) mod proto {
     tonic::include_proto!("propusk.feed.v1");
 }
