@@ -10,6 +10,7 @@ mod feed;
 mod process;
 mod report;
 mod stats;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ struct Arguments {
 enum Benchmark {
     /// Enforced revocation, lag under load, online checks, idle verifiers, snapshots.
     Feed(feed::Arguments),
+    /// One decision of the verifier beside the least that it could cost.
+    Verify(verify::Arguments),
     /// Serves as the authority of a benchmark until standard input ends.
     #[command(hide = true)]
     ServeAuthority,
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
 fn run(benchmark: Benchmark) -> Result<bool> {
     match benchmark {
         Benchmark::Feed(arguments) => feed::run(&arguments),
+        Benchmark::Verify(arguments) => verify::run(&arguments),
         Benchmark::ServeAuthority => child::authority::serve().map(|()| true),
         Benchmark::ServeEcho => child::echo::serve().map(|()| true),
     }

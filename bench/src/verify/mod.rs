@@ -3,69 +3,78 @@
 //! Everything runs in one process. A round measures each candidate once, in turn; what is told is the median of the
 //! rounds and the median of the ratios, so that a machine that changes its speed changes both sides.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot be set up ends by panicking"
+)]
+
 mod rows;
 mod tokens;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+use clap::Args;
 use propusk_verify::cache::CacheLimits;
 use propusk_verify::clock::{Clock as _, SystemClock};
 use propusk_verify::feed::{Batch, Change, Drift, Event, Follower, Grant, Instance, PolicyTable, View};
 use propusk_verify::{Demand, Verifier};
-use serde::Serialize;
 
+use crate::process::cores;
+use crate::report::Report;
 use tokens::{AUDIENCE, ISSUER, Signer};
+
+/// How `bench verify` is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A tenth of the tokens and revocations, and shorter rounds.
+    #[arg(long)]
+    quick: bool,
+    /// Write the results here as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
+pub(super) struct Size {
     /// Rounds of each row.
-    pub(crate) rounds: usize,
+    pub(super) rounds: usize,
     /// How long one candidate runs in a round.
-    pub(crate) slice: Duration,
+    pub(super) slice: Duration,
     /// The largest number of live tokens and of live revocations.
-    pub(crate) many: usize,
+    pub(super) many: usize,
 }
 
-/// One row of the table.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) what: String,
-    /// Nanoseconds, medians.
-    pub(crate) ours_ns: f64,
-    pub(crate) beside: String,
-    pub(crate) beside_ns: f64,
-    /// Median of the rounds' ratios: ours ÷ beside.
-    pub(crate) ratio: f64,
-    pub(crate) to_reach: String,
-    pub(crate) reached: bool,
+/// Runs every row; whether every number was reached.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    let size = if arguments.quick {
+        Size { rounds: 11, slice: Duration::from_millis(10), many: 100_000 }
+    } else {
+        Size { rounds: 31, slice: Duration::from_millis(30), many: 1_000_000 }
+    };
+    let report = Report { benchmark: "verify", is_quick: arguments.quick, cores: cores(), rows: rows::all(size) };
+    report.publish(arguments.json.as_deref())?;
+    Ok(report.is_met())
 }
 
-/// Runs every row, prints the table and writes it as JSON.
-pub(crate) fn run(size: Size, json: Option<&Path>) -> std::io::Result<()> {
-    let rows = rows::all(size);
-    println!("{:<66} {:>10} {:>10} {:>8}  to reach", "what", "ours ns", "beside ns", "ratio");
-    for row in &rows {
-        let mark = if row.reached { "✓" } else { "✗" };
-        println!(
-            "{:<66} {:>10.1} {:>10.1} {:>8.3}  {mark} {} (beside: {})",
-            row.what, row.ours_ns, row.beside_ns, row.ratio, row.to_reach, row.beside
-        );
-    }
-    if let Some(path) = json {
-        std::fs::write(path, serde_json::to_string_pretty(&rows)?)?;
-    }
-    Ok(())
+/// What two candidates took: nanoseconds an operation, medians of the rounds, and the median of their ratios.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) ours: f64,
+    pub(super) bare: f64,
+    pub(super) ratio: f64,
 }
 
 /// A candidate: runs `n` operations.
 type Candidate<'a> = &'a mut dyn FnMut(usize);
 
-/// Medians of both and of their ratio, in nanoseconds an operation.
-pub(crate) fn pair(size: Size, ours: Candidate<'_>, beside: Candidate<'_>) -> (f64, f64, f64) {
-    let (count_ours, count_beside) = (operations(size, ours), operations(size, beside));
+pub(super) fn pair(size: Size, ours: Candidate<'_>, bare: Candidate<'_>) -> Pair {
+    let (count_ours, count_bare) = (operations(size, ours), operations(size, bare));
     let mut results: Vec<(f64, f64)> = Vec::with_capacity(size.rounds);
     for round in 0..size.rounds {
         let (mut a, mut b) = (0.0, 0.0);
@@ -73,20 +82,21 @@ pub(crate) fn pair(size: Size, ours: Candidate<'_>, beside: Candidate<'_>) -> (f
             if first {
                 a = time(ours, count_ours);
             } else {
-                b = time(beside, count_beside);
+                b = time(bare, count_bare);
             }
         }
         results.push((a, b));
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    (
-        median(results.iter().map(|(a, _)| *a).collect()),
-        median(results.iter().map(|(_, b)| *b).collect()),
-        median(results.iter().map(|(a, b)| a / b).collect()),
-    )
+    Pair {
+        ours: median(results.iter().map(|(ours, _)| *ours).collect()),
+        bare: median(results.iter().map(|(_, bare)| *bare).collect()),
+        ratio: median(results.iter().map(|(ours, bare)| ours / bare).collect()),
+    }
+}
+
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn operations(size: Size, candidate: Candidate<'_>) -> usize {
@@ -108,16 +118,16 @@ fn time(candidate: Candidate<'_>, count: usize) -> f64 {
 }
 
 /// A verifier with a view that stays fresh and leased while it is measured.
-pub(crate) struct Bench {
-    pub(crate) view: Arc<View>,
-    pub(crate) verifier: Verifier,
+pub(super) struct Bench {
+    pub(super) view: Arc<View>,
+    pub(super) verifier: Verifier,
     follower: Follower,
 }
 
 const LONG: Duration = Duration::from_secs(4 * 3600);
 
 impl Bench {
-    pub(crate) fn new(signer: &Signer, limits: CacheLimits) -> Self {
+    pub(super) fn new(signer: &Signer, limits: CacheLimits) -> Self {
         let view = Arc::new(View::new([AUDIENCE]));
         let mut follower = Follower::new(Instance::draw(), Drift::default());
         let until = SystemClock.unix_seconds() + 7200;
@@ -140,7 +150,7 @@ impl Bench {
     }
 
     /// Publishes revocations of tokens that nobody has.
-    pub(crate) fn revoke(&mut self, count: usize) {
+    pub(super) fn revoke(&mut self, count: usize) {
         let until = SystemClock.unix_seconds() + 7200;
         let from = self.view.applied();
         let event = |seq: u64| Event { seq, until, change: Change::TokenRevoked(format!("t_nobodys_{seq}")) };
@@ -150,13 +160,11 @@ impl Bench {
     }
 
     /// Verifies each token once.
-    pub(crate) fn warm(&self, tokens: &[String]) {
+    pub(super) fn warm(&self, tokens: &[String]) {
         let demand = Demand::ordinary();
-        eprintln!("{:?}", self.verifier.cache_stats());
         for token in tokens {
             let decided = futures_util::FutureExt::now_or_never(self.verifier.decide(token, &demand));
             assert!(decided.is_some_and(|decided| decided.is_ok()), "a good token is let in");
         }
-        eprintln!("{:?}", self.verifier.cache_stats());
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Signer {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
     Rs256(Box<RsaKeyPair>),
-    Hs256(hmac::Key, [u8; 32]),
+    Hs256(Box<hmac::Key>, [u8; 32]),
 }
 
 impl Signer {
@@ -38,7 +38,7 @@ impl Signer {
     pub(super) fn hs256() -> Self {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret).expect("randomness");
-        Self::Hs256(hmac::Key::new(hmac::HMAC_SHA256, &secret), secret)
+        Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)), secret)
     }
 
     pub(super) fn alg(&self) -> &'static str {

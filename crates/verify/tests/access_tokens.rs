@@ -1,5 +1,7 @@
 //! Access tokens, good ones and every way to be a bad one: each is refused for its own reason.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
