@@ -10,13 +10,17 @@ use super::registry::Registry;
 
 /// Who held up a revocation for longer than this gets no lease for a while.
 const TOLERATED: Duration = Duration::from_millis(250);
+/// A look that comes so much later than it was due means that this process itself was held up, and with it everything
+/// that it should have sent: then nobody else is blamed for it, and the time to be tolerated begins anew.
+const OWN_STALL: Duration = Duration::from_millis(50);
 
 /// A wait for one position of the log. It ends after at most one lease, whatever verifiers do: a lease that is granted
 /// after the wait began carries a head that includes the change, so it is of no use without it, and does not count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wait {
     seq: u64,
-    begun: Moment,
+    /// From when on those who are outstanding are to blame.
+    late: Moment,
     /// Until when nothing counts as enforced, because of leases from before the process started.
     quiet_until: Moment,
     /// Who had not acknowledged when it began, and the end recorded by then.
@@ -54,7 +58,7 @@ impl Registry {
             .filter(|(_, record)| record.knows() < seq && now < record.lease_end)
             .map(|(instance, record)| (*instance, record.lease_end))
             .collect();
-        Wait { seq, begun: now, quiet_until: self.quiet_until, outstanding }
+        Wait { seq, late: now.plus(TOLERATED), quiet_until: self.quiet_until, outstanding }
     }
 
     /// Looks how far a wait has come.
@@ -70,8 +74,9 @@ impl Registry {
                 .is_some_and(|record| record.acked >= wait.seq || record.lease_end == Moment::BEGINNING)
         };
         wait.outstanding.retain(|(instance, end)| now < *end && !acked(instance));
-        let late = wait.begun.plus(TOLERATED);
-        if now >= late {
+        if now.since(wait.late) > OWN_STALL {
+            wait.late = now.plus(TOLERATED);
+        } else if now >= wait.late {
             for (instance, _) in &wait.outstanding {
                 self.blame(now, *instance);
             }
@@ -80,7 +85,7 @@ impl Registry {
         let ends = wait.outstanding.iter().map(|(_, end)| *end);
         match ends.chain(quiet).max() {
             None => Progress::Enforced,
-            Some(end) if now < late && !wait.outstanding.is_empty() => Progress::Until(end.min(late)),
+            Some(end) if now < wait.late && !wait.outstanding.is_empty() => Progress::Until(end.min(wait.late)),
             Some(end) => Progress::Until(end),
         }
     }
@@ -167,6 +172,18 @@ mod tests {
         registry.progress(&mut wait, at(351));
         assert_eq!(registry.renew(at(400), 2, 0, A, 3).unwrap().lease, Duration::ZERO);
         assert_eq!(registry.renew(at(10_351), 2, 0, A, 4).unwrap().lease, LEASE);
+    }
+
+    #[test]
+    fn nobody_is_blamed_for_our_own_stall() {
+        let mut registry = registry(&[A]);
+        let mut wait = registry.wait(at(100), 2);
+        registry.progress(&mut wait, at(100));
+        // The look of 350 ms comes at 900: the batch may have gone out only now.
+        assert_eq!(registry.progress(&mut wait, at(900)), Progress::Until(at(1150)));
+        assert_eq!(registry.renew(at(950), 2, 0, A, 2).unwrap().lease, LEASE);
+        registry.progress(&mut wait, at(1150));
+        assert_eq!(registry.renew(at(1200), 2, 0, A, 3).unwrap().lease, Duration::ZERO);
     }
 
     #[test]
