@@ -42,7 +42,9 @@ struct Shared {
 impl Proxy {
     /// In front of `target` (`host:port`), on a free port of the loopback interface; well-behaved at first.
     pub async fn start(target: &str, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = crate::raw::listener();
+        listener.set_nonblocking(true).expect("a socket");
+        let listener = TcpListener::from_std(listener).expect("a runtime");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             target: target.to_owned(),

@@ -1,4 +1,4 @@
-//! Bytes on a socket, for requests that no HTTP library would send.
+//! Bytes on a socket, for requests that no HTTP library would send, and ports to listen on.
 
 use std::time::Duration;
 
@@ -43,6 +43,21 @@ pub async fn exchange(base: &str, bytes: &[u8], silence: Duration) -> Reply {
         }
     };
     Reply { text: String::from_utf8_lossy(&text).into_owned(), closed }
+}
+
+/// A listener on a free port of the loopback interface, below the range that systems take for outgoing connections: who
+/// closes it and listens there again later finds the port free.
+pub fn listener() -> std::net::TcpListener {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 10_000;
+    for _ in 0..1_000 {
+        let mut bits = [0; 2];
+        aws_lc_rs::rand::fill(&mut bits).expect("randomness");
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", FIRST + u16::from_ne_bytes(bits) % COUNT)) {
+            return listener;
+        }
+    }
+    panic!("no free port from {FIRST} on")
 }
 
 /// Host and port of a base address.

@@ -1,6 +1,5 @@
 //! A whole system: `propusk up` as a child process, told apart from the tests by sockets only.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -40,7 +39,7 @@ impl Options {
     pub fn on(data: &Path) -> Self {
         let mut options = Self { arguments: vec!["--data".to_owned(), data.display().to_string()], fast_hashing: true };
         // Both are held until both are drawn: they differ.
-        let held = ["authority", "gateway"].map(|name| (name, TcpListener::bind("127.0.0.1:0").expect("a free port")));
+        let held = ["authority", "gateway"].map(|name| (name, crate::raw::listener()));
         for (name, listener) in &held {
             let address = listener.local_addr().expect("an address");
             options = options.set(&format!("listen.{name}"), &address.to_string());

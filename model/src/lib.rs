@@ -6,6 +6,11 @@
 )]
 
 pub mod broken;
+pub mod calls;
+pub mod check;
+#[cfg(propusk_mutants)]
+pub mod rules;
 mod shared;
+pub mod simulation;
 mod view;
 pub mod world;

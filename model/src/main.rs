@@ -1,24 +1,52 @@
-//! scratch
-use model::world::Config;
-use stateright::{Checker, Model, HasDiscoveries};
-use std::time::{Duration, Instant};
-fn main() {
-    let secs: u64 = std::env::var("SECS").map_or(20, |s| s.parse().unwrap());
-    for mut c in Config::bounded() {
-        let args: Vec<String> = std::env::args().skip(1).collect();
-        if args.first().is_some_and(|n| n != c.name) { continue }
-        for a in &args[1..] {
-            let (k, v) = a.split_once('=').unwrap();
-            let n: u8 = v.parse().unwrap();
-            match k { "ticks" => c.limits.ticks = n, "r0" => c.limits.renewals[0] = n, "r1" => c.limits.renewals[1] = n, "disc" => c.limits.disconnects = n,
-             "last" => c.limits.last_head = n as u64, "dec" => c.limits.decisions = n, "rel" => c.limits.releases = [n > 0, false], "ar" => c.limits.authority_restarts = n,
-             "mr" => c.limits.restarts[0] = n,
-             "rates" => c.limits.rates = &c.limits.rates[..n as usize], _ => panic!() }
-        }
-        let t = Instant::now();
-        let name = c.name;
-        let k = c.checker().threads(2).timeout(Duration::from_secs(secs)).finish_when(HasDiscoveries::AllFailures).spawn_dfs().join();
-        println!("{name}: {} states {} unique depth {} in {:?}; {:?}", k.state_count(), k.unique_state_count(), k.max_depth(), t.elapsed(),
-           k.discoveries().iter().map(|(n,p)| (*n, p.clone().into_actions().len())).collect::<Vec<_>>());
+//! The full run: larger worlds than the test command has time for, and every broken rule with the steps that show it.
+//! To be started by `cargo xtask model`, which compiles the rules in so that they can be broken.
+
+use std::process::ExitCode;
+
+use model::check::{Report, exhaust};
+use model::{calls, simulation, world};
+
+/// Runs of the simulation.
+const RUNS: u64 = 20_000;
+
+#[expect(clippy::print_stdout, reason = "a tool for developers")]
+fn main() -> ExitCode {
+    let mut failed = false;
+    let mut tell = |name: &str, report: &Report, has_failed: bool| {
+        println!("{} {name}: {report}", if has_failed { "✗" } else { "✓" });
+        failed |= has_failed;
+    };
+    broken_rules(&mut tell);
+    for config in calls::Config::full() {
+        let name = format!("calls {:?}", config.kinds);
+        let report = exhaust(config);
+        tell(&name, &report, !report.failures.is_empty());
     }
+    for config in world::Config::full() {
+        let name = config.name;
+        let report = exhaust(config);
+        tell(name, &report, !report.failures.is_empty());
+    }
+    match simulation::run_all(RUNS) {
+        Ok(told) => println!("✓ simulation: {told}"),
+        Err(failure) => {
+            println!("✗ simulation: {failure}");
+            failed = true;
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[cfg(propusk_mutants)]
+fn broken_rules(tell: &mut impl FnMut(&str, &Report, bool)) {
+    for mutant in model::broken::Mutant::ALL {
+        let report = model::rules::break_rule(*mutant);
+        tell(&format!("without the rule {mutant:?}"), &report, report.failures.is_empty());
+    }
+}
+
+#[cfg(not(propusk_mutants))]
+#[expect(clippy::print_stdout, reason = "a tool for developers")]
+fn broken_rules(_: &mut impl FnMut(&str, &Report, bool)) {
+    println!("– no rule can be broken in this build: start it by `cargo xtask model`");
 }

@@ -4,6 +4,7 @@
 //! hand. Nothing is installed on a developer's machine; see [`tools`].
 
 mod bench;
+mod fuzz;
 mod generated;
 mod house;
 mod hygiene;
@@ -23,6 +24,7 @@ cargo xtask <task>
   e2e       the end-to-end tests alone; words after it choose those whose names contain one
   model     the full run of the models of the feed (longer than the bounded run inside `test`)
   bench     measure what is promised, in a release build: `bench feed`; `bench help` lists what there is
+  fuzz      inputs that nobody would write, for a minute each target or for as many seconds as are named
   example   write propusk.example.toml anew from the registry of configuration keys
 ";
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["e2e", filters @ ..] => suite::e2e(filters),
         ["model", rest @ ..] => suite::model(rest),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["example"] => generated::write_example(),
         [] | ["help" | "--help" | "-h"] => {
             eprint!("{USAGE}");

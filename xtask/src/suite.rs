@@ -12,12 +12,16 @@ use serde_json::Value;
 
 use crate::steps::{Steps, cargo, locked_cargo, output, run, target};
 use crate::wrapper::with_cfg;
-use crate::{generated, house, hygiene, tools, tree};
+use crate::{fuzz, generated, house, hygiene, tools, tree};
 
 /// The target that holds all end-to-end tests.
 const E2E: &str = "e2e";
 /// The package of the models of the feed.
 const MODEL: &str = "model";
+/// What puts loom's primitives in the place of the standard library's.
+const LOOM: &str = "loom";
+/// The modules of the tests that loom runs.
+const LOOM_TESTS: &str = "loom_tests";
 /// What compiles the switches in by which the models break one rule at a time.
 const MUTANTS: &str = "propusk_mutants";
 
@@ -38,6 +42,10 @@ pub(crate) fn test() -> Result<()> {
         run(command.args(unit.iter().flat_map(|name| ["--test", name])))
     })?;
     steps.run("documentation tests", || run(&mut locked_cargo("test", &["--workspace", "--doc"])))?;
+    steps.run("fuzz targets, ten seconds each", || fuzz::for_seconds(10))?;
+    steps.run("the order of loads and stores on the hot path", || {
+        run(&mut with_cfg(locked_cargo("test", &["-p", "propusk-verify", "--lib", LOOM_TESTS]), LOOM)?)
+    })?;
     steps.run("models of the feed, bounded, and every rule broken once", || {
         run(&mut with_cfg(locked_cargo("test", &["-p", MODEL]), MUTANTS)?)
     })?;

@@ -127,7 +127,7 @@ pub(super) struct Bench {
 const LONG: Duration = Duration::from_secs(4 * 3600);
 
 impl Bench {
-    pub(super) fn new(signer: &Signer, limits: CacheLimits) -> Self {
+    fn new(signer: &Signer, limits: CacheLimits) -> Self {
         let view = Arc::new(View::new([AUDIENCE]));
         let mut follower = Follower::new(Instance::draw(), Drift::default());
         let until = SystemClock.unix_seconds() + 7200;

@@ -15,7 +15,7 @@ pub(super) const AUDIENCE: &str = "cars";
 const KID: &str = "kPrK_qmxVWaYVA9w";
 
 /// A key that signs.
-pub(super) enum Signer {
+pub(crate) enum Signer {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
     Rs256(Box<RsaKeyPair>),

@@ -102,16 +102,17 @@ pub fn append(tx: &mut dyn Tx, env: Env<'_>, change: &Change) -> Result<u64, Sto
     tx.append_event(change.kind(), change.key(), "", env.now)
 }
 
-/// The position to wait for when a call finds that there is nothing to change: the head, for the change that was made
-/// before may be enforced no more than that one is.
+/// The position to wait for when a call finds that there is nothing to change.
 ///
 /// # Errors
 /// When the store fails.
 pub fn nothing_changed(tx: &dyn Tx) -> Result<u64, StoreError> {
-    if mutant!(RepeatAnsweredAtOnce) {
-        return Ok(0);
-    }
-    Ok(tx.log_state()?.head)
+    Ok(unchanged_at(&tx.log_state()?))
+}
+
+/// It is the head: the change that was made before may be enforced no more than that one is.
+pub fn unchanged_at(log: &LogState) -> u64 {
+    if mutant!(RepeatAnsweredAtOnce) { 0 } else { log.head }
 }
 
 /// Until when an event that is appended to this log has to be remembered, in Unix seconds: no token that it can hit
@@ -129,9 +130,14 @@ const CEILING_AHEAD: Duration = Duration::from_secs(2 * 3600);
 /// # Errors
 /// When the store fails.
 pub fn raise_limits(tx: &mut dyn Tx, now: Timestamp, leeway: Duration) -> Result<(), StoreError> {
-    let ceiling = now.plus(CEILING_AHEAD.max(MAX_ACCESS_TTL)).unix_seconds();
-    let floor = now.unix_seconds().saturating_sub(leeway.as_secs());
+    let (ceiling, floor) = limits(now, leeway);
     tx.raise_log_limits(ceiling, floor).map(|_| ())
+}
+
+/// What ceiling and floor, in Unix seconds, are raised to at least.
+pub fn limits(now: Timestamp, leeway: Duration) -> (u64, u64) {
+    let ceiling = now.plus(CEILING_AHEAD.max(MAX_ACCESS_TTL)).unix_seconds();
+    (ceiling, now.unix_seconds().saturating_sub(leeway.as_secs()))
 }
 
 /// What the log and the current status say of a token whose signature, issuer, audience and times were checked.

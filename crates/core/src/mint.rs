@@ -114,15 +114,17 @@ pub fn prepare(
 
 /// What the log allows a token to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    epoch: u64,
-    exp: u64,
+pub struct Bounds {
+    /// The claim `epoch`.
+    pub epoch: u64,
+    /// The claim `exp`, Unix seconds.
+    pub exp: u64,
 }
 
 /// `log` is of the snapshot that the rest of the token is read from: what is committed later is beyond its `epoch`. Its
 /// ceiling is no higher than the one at the commit of any event that can hit the token, so the event is remembered for
 /// as long as the token lives.
-fn bounds(log: &LogState, wanted_exp: u64) -> Bounds {
+pub fn bounds(log: &LogState, wanted_exp: u64) -> Bounds {
     let exp = if mutant!(UntilFromClock) { wanted_exp } else { wanted_exp.min(log.exp_ceiling) };
     Bounds { epoch: log.head, exp }
 }

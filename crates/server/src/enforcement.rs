@@ -19,7 +19,7 @@ use crate::error::Problem;
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("propusk-enforcement");
 
 /// What a change has reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct Enforcement {
     pub(crate) seq: u64,
     pub(crate) outcome: Outcome,
@@ -29,7 +29,7 @@ pub(crate) struct Enforcement {
     pub(crate) laggards: Vec<Laggard>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     Enforced,
@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
 }
 
 /// A verifier that had not acknowledged the change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct Laggard {
     pub(crate) service: String,
     pub(crate) instance: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use propusk_core::store::StoreError;
-use propusk_core::{keys, log};
+use propusk_core::{idempotency, keys, log};
 
 use crate::app::App;
 use crate::rotation;
@@ -53,7 +53,12 @@ pub(crate) async fn run(app: Arc<App>, shutdown: impl Future<Output = ()>) {
             tracing::error!(%error, "the log's limits could not be raised");
         }
         if minute.is_multiple_of(FORGET_EVERY) {
-            let forgotten = app.write(|tx, env| tx.forget_expired_sessions(env.now)).await;
+            let forgotten = app
+                .write(|tx, env| {
+                    tx.forget_answers(idempotency::forgotten_before(env.now))?;
+                    tx.forget_expired_sessions(env.now)
+                })
+                .await;
             match forgotten {
                 Ok(count) => tracing::debug!(count, "expired sessions forgotten"),
                 Err(error) => tracing::error!(%error, "expired sessions could not be forgotten"),

@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderValue, header};
 use propusk_core::id::ServiceId;
 use propusk_core::keys::PublicRing;
 use propusk_verify::verifier::Verifier;
 use serde_json::{Value, json};
 
+use crate::api::{Api, get, says};
 use crate::app::App;
 use crate::error::Problem;
 
 /// The routes; anybody may read public keys.
-pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {
-    Router::new()
-        .route("/keys/{aud}/jwks.json", get(jwks).layer(verifier.public()))
-        .route("/keys/{aud}/{pem}", get(pem).layer(verifier.public()))
-        .route("/.well-known/jwks.json", get(identity_jwks).layer(verifier.public()))
+pub(crate) fn routes(verifier: &Verifier) -> Api {
+    let jwk_set = "application/jwk-set+json";
+    let jwks_of_one = says("The public keys of an audience").by_anybody().answers_as(200, jwk_set).or(&[404]);
+    let pem_of_one =
+        says("One public key of an audience").by_anybody().answers_as(200, "application/x-pem-file").or(&[404]);
+    let of_people = says("The public keys of ID and logout tokens").by_anybody().answers_as(200, jwk_set);
+    Api::new()
+        .route("/keys/{aud}/jwks.json", get(jwks, jwks_of_one).guarded(verifier.public()))
+        .route("/keys/{aud}/{pem}", get(pem, pem_of_one).guarded(verifier.public()))
+        .route("/.well-known/jwks.json", get(identity_jwks, of_people).guarded(verifier.public()))
 }
 
 async fn jwks(State(app): State<Arc<App>>, Path(aud): Path<String>) -> Result<Response, Problem> {

@@ -4,6 +4,7 @@
 //! routes are put together in [`routes`]; each says in one word who may come: public, ordinary or elite.
 
 mod admin;
+mod api;
 mod app;
 mod auth;
 mod bootstrap;
@@ -48,6 +49,7 @@ use propusk_verify::verifier::{KeySource, Verifier};
 pub use bootstrap::BootstrapError;
 pub use config::ServerConfig;
 
+use api::Api;
 use app::App;
 use checking::CommittedState;
 use hashing::HashingPool;
@@ -177,12 +179,15 @@ fn own_verifier(app: &Arc<App>, debug_headers: bool) -> Verifier {
 }
 
 fn routes(app: &Arc<App>, verifier: &Verifier, ops_anywhere: bool) -> Router {
-    let api = Router::new()
+    let (api, document) = Api::new()
         .merge(auth::routes(verifier))
         .merge(oauth::routes(verifier))
         .merge(keys::routes(verifier))
         .merge(metadata::routes(verifier))
         .merge(admin::routes(verifier))
+        .finish();
+    let api = api
+        .layer(Extension(document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(verifier.clone()))
         .with_state(Arc::clone(app));

@@ -5,20 +5,21 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use propusk_core::store::GrantType;
 use propusk_verify::verifier::Verifier;
 use serde_json::{Value, json};
 
+use crate::api::{Api, get, says};
 use crate::app::App;
 
 /// The routes; anybody may read them.
-pub(crate) fn routes(verifier: &Verifier) -> Router<Arc<App>> {
-    Router::new()
-        .route("/.well-known/oauth-authorization-server", get(handle).layer(verifier.public()))
-        .route("/.well-known/openid-configuration", get(handle).layer(verifier.public()))
+pub(crate) fn routes(verifier: &Verifier) -> Api {
+    let described = || says("What clients have to know").by_anybody().answers_as(200, "application/json");
+    Api::new()
+        .route("/.well-known/oauth-authorization-server", get(handle, described()).guarded(verifier.public()))
+        .route("/.well-known/openid-configuration", get(handle, described()).guarded(verifier.public()))
 }
 
 async fn handle(State(app): State<Arc<App>>) -> Json<Value> {

@@ -13,12 +13,15 @@ use zeroize::Zeroizing;
 use crate::app::App;
 
 /// RFC 6749 section 5.1, with RFC 8693's `issued_token_type` for an exchange.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Tokens)]
 pub(crate) struct TokenAnswer {
+    #[schema(value_type = String)]
     access_token: Secret,
     token_type: &'static str,
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     refresh_token: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_expires_in: Option<u64>,

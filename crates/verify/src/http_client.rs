@@ -13,6 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock as _, Moment, SystemClock};
@@ -156,8 +157,13 @@ pub(crate) struct JwksUrl {
     uri: Uri,
     http: HttpClient,
     fetched: ArcSwapOption<Fetched>,
-    /// The one fetch at a time, and when the last one began.
-    fetching: tokio::sync::Mutex<Option<Moment>>,
+    /// The one fetch at a time, and what became of the last one.
+    fetching: Mutex<Option<Attempt>>,
+}
+
+struct Attempt {
+    at: Moment,
+    failed: bool,
 }
 
 struct Fetched {
@@ -173,36 +179,50 @@ impl JwksUrl {
             http: HttpClient::new(&uri, Duration::from_secs(5), roots_pem)?,
             uri,
             fetched: ArcSwapOption::empty(),
-            fetching: tokio::sync::Mutex::new(None),
+            fetching: Mutex::new(None),
         })
     }
 
     /// The ring, fetched if there is none or it has aged. `None` if it was never had.
     pub(crate) async fn ring(&self) -> Option<Arc<KeyRing>> {
-        let aged = |fetched: &Fetched| SystemClock.moment().since(fetched.at) >= fetched.max_age;
-        if self.fetched.load().as_ref().is_none_or(|fetched| aged(fetched)) {
-            self.fetch(RETRY).await;
+        match self.fetched.load_full() {
+            Some(fetched) if SystemClock.moment().since(fetched.at) < fetched.max_age => {}
+            // One caller fetches; the others do not wait for a server that may be slow, for they have a ring.
+            Some(_) => {
+                if let Ok(last) = self.fetching.try_lock() {
+                    self.fetch(last, RETRY).await;
+                }
+            }
+            None => {
+                self.fetch(self.fetching.lock().await, RETRY).await;
+            }
         }
         self.fetched.load().as_ref().map(|fetched| Arc::clone(&fetched.ring))
     }
 
     /// The ring after another fetch; [`Reason::KidUnknown`] if one was made only just now.
     pub(crate) async fn look_again(&self) -> Result<Arc<KeyRing>, Reason> {
-        match self.fetch(COOLDOWN).await {
+        match self.fetch(self.fetching.lock().await, COOLDOWN).await {
             Fetch::Done => self.fetched.load().as_ref().map(|it| Arc::clone(&it.ring)).ok_or(Reason::KidUnavailable),
             Fetch::TooSoon => Err(Reason::KidUnknown),
             Fetch::Failed => Err(Reason::KidUnavailable),
         }
     }
 
-    async fn fetch(&self, not_within: Duration) -> Fetch {
-        let mut last = self.fetching.lock().await;
+    async fn fetch(&self, mut last: MutexGuard<'_, Option<Attempt>>, not_within: Duration) -> Fetch {
         let now = SystemClock.moment();
-        if last.is_some_and(|last| now.since(last) < not_within) {
-            return Fetch::TooSoon;
+        match &*last {
+            Some(attempt) if now.since(attempt.at) < not_within => {
+                // What could not be asked then is not known now.
+                return if attempt.failed { Fetch::Failed } else { Fetch::TooSoon };
+            }
+            _ => {}
         }
-        *last = Some(now);
-        match self.fetch_ring(now).await {
+        // Noted before, for the caller may go away meanwhile; and after, for those who waited are not to try at once.
+        *last = Some(Attempt { at: now, failed: true });
+        let outcome = self.fetch_ring(now).await;
+        *last = Some(Attempt { at: SystemClock.moment(), failed: outcome.is_err() });
+        match outcome {
             Ok(fetched) => {
                 self.fetched.store(Some(Arc::new(fetched)));
                 Fetch::Done
@@ -254,5 +274,36 @@ mod tests {
         assert_eq!(age("max-age=0"), Some(1));
         assert_eq!(age("max-age=99999999999"), Some(86_400));
         assert_eq!(age("no-store"), None);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_asked_for_is_not_called_unknown() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let source = JwksUrl::new(&format!("http://{}/", listener.local_addr().unwrap()), None).unwrap();
+        // Nobody answers there from now on.
+        drop(listener);
+        let now = SystemClock.moment();
+        let ring = Arc::new(KeyRing::default());
+        source.fetched.store(Some(Arc::new(Fetched { ring, at: now, max_age: DEFAULT_MAX_AGE })));
+        let looked = async |since: Duration, failed| {
+            *source.fetching.lock().await = Some(Attempt { at: now.minus(since), failed });
+            let first = source.look_again().await.unwrap_err();
+            (first, source.look_again().await.unwrap_err())
+        };
+        assert_eq!(looked(Duration::ZERO, false).await, (Reason::KidUnknown, Reason::KidUnknown));
+        assert_eq!(looked(Duration::ZERO, true).await, (Reason::KidUnavailable, Reason::KidUnavailable));
+        assert_eq!(looked(COOLDOWN, false).await, (Reason::KidUnavailable, Reason::KidUnavailable));
+    }
+
+    #[tokio::test]
+    async fn who_has_a_ring_does_not_wait_for_a_new_one() {
+        // It takes connections and never answers.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let source = JwksUrl::new(&format!("http://{}/", listener.local_addr().unwrap()), None).unwrap();
+        let (ring, at) = (Arc::new(KeyRing::default()), SystemClock.moment().minus(DEFAULT_MAX_AGE));
+        source.fetched.store(Some(Arc::new(Fetched { ring, at, max_age: DEFAULT_MAX_AGE })));
+        let someone_fetches = source.fetching.lock().await;
+        assert!(source.ring().await.is_some());
+        drop(someone_fetches);
     }
 }

@@ -70,7 +70,7 @@ impl Clone for Held {
             Self::Own(known) => Self::Own(Arc::clone(known)),
             Self::Found(found) => match found.as_ref() {
                 Some(known) => Self::Own(Arc::clone(known)),
-                None => Self::Found(arc_swap::Guard::from_inner(None)),
+                None => Self::Found(Found::from_inner(None)),
             },
         }
     }

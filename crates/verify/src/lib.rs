@@ -16,7 +16,8 @@ pub mod check;
 pub mod clock;
 pub mod decision;
 pub mod feed;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod fuzz;
 pub mod jose;
 mod known;

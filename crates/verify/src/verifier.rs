@@ -188,7 +188,8 @@ impl Verifier {
             // Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
             let needs_state = demand.class == Class::Elite || demand.permission.is_some();
             let as_of_seq = known.verified.claims().epoch;
-            if let Err(reason) = check_expiry(known.verified.claims().exp, &self.0.profile, self.0.clock.unix_seconds()) {
+            if let Err(reason) = check_expiry(known.verified.claims().exp, &self.0.profile, self.0.clock.unix_seconds())
+            {
                 return Some(Err(reason.into()));
             }
             return (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }));
@@ -222,6 +223,7 @@ impl Verifier {
             (Judgement::Expired, _) => refuse(Reason::ExpPast),
             (Judgement::Refused, _) => refuse(Reason::Revoked),
             (Judgement::Stale, _) => refuse(Reason::Stale),
+            (Judgement::KeyGone, _) => refuse(Reason::KidUnknown),
             (Judgement::Good, Tell::FromMemory) if !outcome.permitted => refuse(Reason::PermissionMissing),
             (Judgement::Good, Tell::FromMemory) => Some(Ok(report)),
             (Judgement::Good, Tell::Online) => None,

@@ -69,11 +69,7 @@ fn ring() -> KeyRing {
 }
 
 fn profile() -> Profile {
-    Profile {
-        issuer: "https://id.example.com".to_owned(),
-        audience: "cars".to_owned(),
-        leeway: Duration::from_secs(5),
-    }
+    Profile { issuer: "https://id.example.com".to_owned(), audience: "cars".to_owned(), leeway: Duration::from_secs(5) }
 }
 
 /// The reason's code; empty for a token that is taken.

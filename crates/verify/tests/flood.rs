@@ -1,14 +1,15 @@
 //! Floods of forged tokens: honest callers notice nothing, memory does not grow, and nobody is hammered with questions.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use propusk_verify::cache::CacheLimits;
-use propusk_verify::decision::PastBound;
-use propusk_verify::feed::{Batch, Change, Drift, Event, Follower, Instance, View};
+use propusk_verify::clock::{Clock as _, SystemClock};
+use propusk_verify::feed::{Batch, Change, Drift, Event, Follower, Grant, Instance, View};
 use propusk_verify::jose::KeyRing;
 use propusk_verify::{Demand, Reason, Verifier};
 use serde_json::json;
@@ -89,29 +90,22 @@ impl Forger {
     }
 }
 
-/// A verifier whose view has the key; what it says is served however old it is.
+/// A verifier whose view has the key.
 fn verifier(entries: usize) -> Verifier {
     let view = Arc::new(View::new(["cars"]));
     let ring = Arc::new(KeyRing::from_jwks(jwks().as_bytes()).unwrap());
     let events = vec![Event { seq: 1, until: u64::MAX, change: Change::KeysChanged { aud: "cars".to_owned(), ring } }];
     let mut follower = Follower::new(Instance::draw(), Drift::default());
-    let renewal = follower.renew(propusk_verify::clock::Clock::moment(&propusk_verify::clock::SystemClock));
+    let renewal = follower.renew(SystemClock.moment());
     follower.batch(&view, Batch { from: 0, to: 1, floor: 0, events, part: 0, last: true });
-    let grant = propusk_verify::feed::Grant {
-        n: renewal.n,
-        head: 1,
-        lease: Duration::ZERO,
-        age: Duration::ZERO,
-        floor: 0,
-    };
-    follower.grant(&view, grant, propusk_verify::clock::Moment::BEGINNING);
+    let grant = Grant { n: renewal.n, head: 1, lease: Duration::ZERO, age: Duration::ZERO, floor: 0 };
+    follower.grant(&view, grant, SystemClock.moment());
     Verifier::builder()
         .issuer(ISSUER)
         .audience("cars")
         .view(view)
         // An unknown key is only certain while the view is fresh: it is, for as long as this test may take.
         .max_staleness(Duration::from_secs(3600))
-        .past_bound(PastBound::Refuse)
         .cache(CacheLimits { entries, bytes: 64 << 20 })
         .build()
 }
@@ -138,36 +132,38 @@ async fn honest_traffic_is_answered_from_memory_as_before() {
     let verifier = verifier(1024);
     let tokens: Vec<String> = (0..1000).map(honest).collect();
     let forger = Forger::new();
+    const ROUNDS: usize = 10;
+    round(&verifier, &tokens).await;
     let mut before = 0;
-    for _ in 0..10 {
-        before = round(&verifier, &tokens).await;
+    for _ in 0..ROUNDS {
+        before += round(&verifier, &tokens).await;
     }
-    assert!(before > 900, "{before}");
-    let held: Vec<bool> = tokens.iter().map(|token| verifier.decide_now(token, &Demand::ordinary()).is_some()).collect();
+    let held: Vec<bool> =
+        tokens.iter().map(|token| verifier.decide_now(token, &Demand::ordinary()).is_some()).collect();
     let entries = verifier.cache_stats().entries;
     // First without any honest call in between: not one entry goes, and not one comes.
     for number in 0..FORGED / 2 {
         let (token, reason) = forger.forge(number);
         assert_eq!(verifier.decide(token, &Demand::ordinary()).await.unwrap_err().reason, reason);
     }
-    let after: Vec<bool> = tokens.iter().map(|token| verifier.decide_now(token, &Demand::ordinary()).is_some()).collect();
+    let after: Vec<bool> =
+        tokens.iter().map(|token| verifier.decide_now(token, &Demand::ordinary()).is_some()).collect();
     assert_eq!(held, after);
     assert_eq!(verifier.cache_stats().entries, entries);
-    // Then mixed with honest calls, fifty forged ones to each.
-    let (mut hits, mut calls) = (0, 0);
-    for (forged, honest) in (FORGED / 2..FORGED).collect::<Vec<_>>().chunks(50).zip(tokens.iter().cycle()) {
-        for number in forged {
-            let (token, reason) = forger.forge(*number);
+    // Then mixed with honest calls, five forged ones to each.
+    let mut during = 0;
+    for (number, honest) in (0..ROUNDS * tokens.len()).zip(tokens.iter().cycle()) {
+        for number in (0..5).map(|each| FORGED / 2 + number * 5 + each) {
+            let (token, reason) = forger.forge(number);
             assert_eq!(verifier.decide(token, &Demand::ordinary()).await.unwrap_err().reason, reason);
         }
-        hits += round(&verifier, std::slice::from_ref(honest)).await;
-        calls += 1;
+        during += round(&verifier, std::slice::from_ref(honest)).await;
     }
-    let (rate_before, rate) = (before as f64 / 1000.0, hits as f64 / f64::from(calls));
-    println!("answered from memory: {rate_before} before, {rate} during the flood");
-    assert_eq!(calls, 1000);
-    // Honest tokens that share a full bucket push each other out, flood or not.
-    assert!(rate >= rate_before - 0.01, "{rate_before} {rate}");
+    let calls = ROUNDS * tokens.len();
+    println!("answered from memory: {before} of {calls} before, {during} during the flood");
+    // Not all: honest tokens that share a full bucket push each other out, flood or not, and not always the same ones.
+    assert!(before > calls * 3 / 4, "{before}");
+    assert!(during + calls / 100 >= before, "{before} {during}");
 }
 
 #[cfg(target_os = "linux")]
@@ -201,6 +197,9 @@ fn resident_bytes() -> usize {
 
 #[cfg(feature = "http")]
 mod at_a_url {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Instant;
+
     use propusk_verify::KeySource;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -269,7 +268,12 @@ mod at_a_url {
                 tokio::spawn(async move {
                     let (mut unknown, mut unavailable) = (0, 0);
                     for number in (task..tokens).step_by(TASKS) {
-                        match verifier.decide(forger.of_unknown_key(number), &Demand::ordinary()).await.unwrap_err().reason {
+                        match verifier
+                            .decide(forger.of_unknown_key(number), &Demand::ordinary())
+                            .await
+                            .unwrap_err()
+                            .reason
+                        {
                             Reason::KidUnknown => unknown += 1,
                             Reason::KidUnavailable => unavailable += 1,
                             reason => panic!("{reason:?}"),

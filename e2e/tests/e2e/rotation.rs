@@ -10,9 +10,11 @@ mod pull;
 use std::time::{Duration, Instant};
 
 use e2e::alone;
-use e2e::forge::header;
-use e2e::system::{Options, START_LIMIT, System};
-use serde_json::Value;
+use e2e::forge::{self, claims, header, with};
+use e2e::http::Refusal;
+use e2e::leak::Leaked;
+use e2e::system::{Options, START_LIMIT, System, product};
+use serde_json::{Value, json};
 
 use load::Load;
 
@@ -177,6 +179,60 @@ fn a_schedule_rotates_by_itself_and_survives_a_restart_of_the_authority() {
         let retiring: Vec<&Value> = retiring.iter().filter(|key| key["state"] == "retiring").collect();
         assert!(retiring.len() >= 2, "{retiring:?}");
         assert!(retiring.iter().all(|key| key["gone_at"].as_str().is_some_and(|at| at.ends_with('Z'))), "{retiring:?}");
+    });
+}
+
+#[test]
+fn a_leaked_key_forges_nothing_any_more_once_it_is_revoked() {
+    e2e::run(async {
+        let system = System::start(&Options::new());
+        wait_until_current(&system).await;
+        let person = system.register("robbed").await;
+        let token = system.login(&person, "cars").await.access;
+        let leaked = Leaked::of(&system, "cars");
+        let forged = |jti: &str| {
+            let changes = [("jti", json!(jti)), ("epoch", json!(u32::MAX)), ("exp", json!(forge::now() + 3_000))];
+            let claims = changes.into_iter().fold(claims(&token), |claims, (name, value)| with(&claims, name, value));
+            leaked.key.sign(&header(&token), &claims)
+        };
+        let before = forged("t_before");
+        system.elite("cars", &before).await.expect(200);
+        system.ordinary("cars", &before).await.expect(200);
+        system.admin("POST", &format!("/keys/{}/revoke", leaked.kid)).await.expect_enforced();
+        for token in [&before, &forged("t_after"), &token] {
+            system.elite("cars", token).await.expect_refusal(Refusal::Stale);
+            system.ordinary("cars", token).await.expect_refusal(Refusal::Stale);
+            assert_eq!(system.introspect("cars", token).await, json!({"active": false}));
+            assert_ne!(system.exchange("cars", token, "users").await.status, 200);
+        }
+        // A stale token is to be refreshed, and nothing else.
+        let again = system.login(&person, "cars").await.access;
+        system.elite("cars", &again).await.expect(200);
+        let entries = system.admin("GET", "/audit?action=key_revoked").await.expect(200).json();
+        assert_eq!(entries["items"][0]["kid"], json!(leaked.kid), "{entries}");
+    });
+}
+
+#[test]
+fn keys_are_listed_rotated_and_revoked_by_command() {
+    e2e::run(async {
+        let system = System::start(&Options::new());
+        let admin = system.admin_token("propusk").await;
+        let run = |arguments: &[&str]| {
+            let authority = ["--json", "--authority", &system.ready.authority];
+            let output = product().args(arguments).args(authority).env("PROPUSK_TOKEN", &admin).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        let next = kid(&run(&["keys", "rotate", "cars"]));
+        let listed = run(&["keys", "list", "cars"]);
+        let listed = listed["items"].as_array().unwrap();
+        let waiting = listed.iter().find(|key| key["kid"] == json!(next)).expect("in the list");
+        assert_eq!(waiting["state"], "staged", "not within keys.settle of a start");
+        assert!(waiting["waiting_for"].is_array() && waiting["activates_at"].is_string(), "{waiting}");
+        let old = listed.iter().find(|key| key["state"] == "active").map(kid).unwrap();
+        assert_eq!(run(&["keys", "revoke", &old])["outcome"], "enforced");
+        assert_eq!(active(&system, "cars").await, next);
     });
 }
 

@@ -7,7 +7,7 @@ use propusk_core::feed::{Answer, AnswerStep, Follower, Progress, Reading, Regist
 use propusk_verify::clock::Moment;
 use propusk_verify::feed::{Batch, Change, Event, Instance};
 
-use super::config::{LEASE, MAX_STALENESS};
+use super::config::{LEASE, Limits, MAX_STALENESS};
 use super::{Message, REVOKED, SESSION};
 
 /// Clocks begin at different readings: nothing may depend on them.
@@ -70,10 +70,13 @@ impl Authority {
         self.wait.is_some()
     }
 
-    pub(super) fn commit(&mut self, is_timed: bool) {
+    pub(super) fn commit(&mut self, limits: &Limits) {
         self.head += 1;
-        if self.head == REVOKED && is_timed {
+        if self.head == REVOKED && limits.bound {
             self.revoked_at = Some(self.now);
+        }
+        if self.head >= REVOKED && limits.plain && self.wait.is_none() {
+            self.begin_wait();
         }
     }
 

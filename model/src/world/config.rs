@@ -41,6 +41,9 @@ pub struct Limits {
     pub ticks: u8,
     /// How far the clocks of one tick go: the authority's, then the verifiers'.
     pub rates: &'static [[u64; 3]],
+    /// Messages come once or never, and calls wait as soon as they have committed; otherwise messages repeat, too, and
+    /// calls begin to wait at any time.
+    pub plain: bool,
     /// Position of the log at the start; the verifiers have applied it and are connected.
     pub first_head: u64,
     /// Position at which nothing more is committed.
@@ -73,7 +76,8 @@ impl Limits {
         verifiers: 1,
         bound: false,
         ticks: 0,
-        rates: &[EVEN],
+        rates: &[AUTHORITY_FAST],
+        plain: true,
         first_head: 1,
         last_head: 2,
         renewals: [0, 0],
@@ -90,72 +94,72 @@ impl Limits {
 impl Config {
     /// All of them, in the size that a test command has time for.
     pub fn bounded() -> Vec<Self> {
-        vec![Self::lease(), Self::restart(), Self::feed(), Self::decision()]
+        vec![
+            Self::lease(),
+            Self::bound(),
+            Self::pair(),
+            Self::restart(),
+            Self::release(),
+            Self::feed(),
+            Self::decision(),
+            Self::stamp(),
+        ]
     }
 
     /// All of them, deeper.
     pub fn full() -> Vec<Self> {
-        let deeper = |config: Self, deeper: fn(&mut Limits)| {
-            let mut limits = config.limits;
-            deeper(&mut limits);
-            Self { limits, ..config }
-        };
-        vec![
-            deeper(Self::lease(), |limits| {
-                limits.ticks += 1;
-                limits.renewals = [2, 2];
-                limits.rates = &[EVEN, AUTHORITY_FAST, VERIFIERS_FAST];
-            }),
-            deeper(Self::restart(), |limits| {
-                limits.ticks += 1;
-                limits.releases = [true, true];
-            }),
-            deeper(Self::feed(), |limits| {
-                limits.ticks += 1;
-                limits.renewals = [2, 0];
-                limits.last_head = 4;
-            }),
-            deeper(Self::decision(), |limits| {
-                limits.ticks += 1;
-                limits.renewals = [3, 0];
-                limits.decisions = 2;
-            }),
-        ]
+        let mut full = Self::bounded();
+        for Self { name, limits, .. } in &mut full {
+            limits.ticks += 1;
+            match *name {
+                "lease" => limits.rates = &[EVEN, AUTHORITY_FAST, VERIFIERS_FAST],
+                "pair" => limits.renewals = [2, 2],
+                "restart" => limits.releases = [true, false],
+                "feed" => limits.any_batches += 1,
+                "stamp" => limits.decisions += 1,
+                _ => limits.renewals[0] += 1,
+            }
+        }
+        full
     }
 
-    /// Leases of two verifiers on clocks that drift.
+    /// The lease of one verifier on clocks that drift.
     pub fn lease() -> Self {
-        let limits = Limits {
-            ticks: 3,
-            rates: &[EVEN, AUTHORITY_FAST],
-            renewals: [2, 1],
-            disconnects: 1,
-            ..Limits::NONE
-        };
+        let limits = Limits { ticks: 3, plain: false, renewals: [2, 0], disconnects: 1, ..Limits::NONE };
         let goals = &[Goal::EnforcedUnderLease, Goal::EnforcedByExpiry, Goal::LeasedAccept];
         Self { name: "lease", limits, goals, mutant: None }
     }
 
-    /// Crashes, starts and releases.
+    /// The bound of ordinary endpoints.
+    pub fn bound() -> Self {
+        let limits = Limits { ticks: 4, rates: &[EVEN, AUTHORITY_FAST], bound: true, renewals: [2, 0], ..Limits::NONE };
+        Self { name: "bound", limits, goals: &[Goal::FreshAccept], mutant: None }
+    }
+
+    /// Two verifiers.
+    pub fn pair() -> Self {
+        let limits = Limits { verifiers: 2, ticks: 2, renewals: [2, 1], ..Limits::NONE };
+        let goals = &[Goal::EnforcedUnderLease, Goal::EnforcedByExpiry, Goal::LeasedAccept];
+        Self { name: "pair", limits, goals, mutant: None }
+    }
+
+    /// Crashes and starts.
     pub fn restart() -> Self {
-        let limits = Limits {
-            ticks: 2,
-            rates: &[AUTHORITY_FAST],
-            renewals: [2, 1],
-            authority_restarts: 1,
-            restarts: [1, 0],
-            releases: [true, false],
-            ..Limits::NONE
-        };
-        let goals = &[Goal::LeasedAgain, Goal::EnforcedAfterStart, Goal::EnforcedByRelease];
+        let limits = Limits { ticks: 2, renewals: [2, 0], authority_restarts: 1, restarts: [1, 0], ..Limits::NONE };
+        let goals = &[Goal::LeasedAgain, Goal::EnforcedAfterStart];
         Self { name: "restart", limits, goals, mutant: None }
+    }
+
+    /// Leases that are given back.
+    pub fn release() -> Self {
+        let limits = Limits { ticks: 1, plain: false, renewals: [2, 0], releases: [true, false], ..Limits::NONE };
+        Self { name: "release", limits, goals: &[Goal::EnforcedByRelease], mutant: None }
     }
 
     /// Batches in any order, snapshots in parts, published step by step.
     pub fn feed() -> Self {
         let limits = Limits {
             ticks: 1,
-            first_head: 0,
             last_head: 3,
             renewals: [2, 0],
             any_batches: 4,
@@ -169,8 +173,7 @@ impl Config {
     /// Decisions whose steps fall between those of publications, leases and releases.
     pub fn decision() -> Self {
         let limits = Limits {
-            ticks: 3,
-            rates: &[EVEN, AUTHORITY_FAST],
+            ticks: 2,
             renewals: [2, 0],
             releases: [true, false],
             stepped_publication: true,
@@ -179,6 +182,13 @@ impl Config {
         };
         let goals = &[Goal::SteppedAccept, Goal::EnforcedByExpiry, Goal::EnforcedByRelease];
         Self { name: "decision", limits, goals, mutant: None }
+    }
+
+    /// Two decisions about one token, of which the second may find the stamp of the first.
+    pub fn stamp() -> Self {
+        let limits = Limits { ticks: 1, renewals: [1, 0], stepped_publication: true, decisions: 2, ..Limits::NONE };
+        let goals = &[Goal::SteppedAccept, Goal::EnforcedUnderLease];
+        Self { name: "stamp", limits, goals, mutant: None }
     }
 
     /// The same world with a broken rule.

@@ -2,8 +2,8 @@
 
 use propusk_verify::clock::Moment;
 use propusk_verify::feed::{
-    Accepted, Batch, EndpointDecision, Follower, Grant, Instance, Judgement, Outcome, Publication, Question, Renew, Stamp,
-    Step,
+    Accepted, Batch, EndpointDecision, Follower, Grant, Instance, Judgement, Outcome, Publication, Question, Renew,
+    Stamp, Step,
 };
 use propusk_verify::mutant;
 
@@ -253,13 +253,13 @@ impl Machine {
         let publishing = self.publishing.as_mut()?;
         let follower = &mut self.follower;
         publishing.steps += 1;
-        match self.view.change(|view| publishing.publication.step(follower, view)) {
-            Some(Step::Ack(applied)) => Some(applied),
-            Some(Step::Index | Step::Generation | Step::Applied) => None,
-            None => {
-                self.publishing = None;
-                None
-            }
+        let step = self.view.change(|view| publishing.publication.step(follower, view));
+        if publishing.publication.is_over() {
+            self.publishing = None;
+        }
+        match step? {
+            Step::Ack(applied) => Some(applied),
+            Step::Index | Step::Generation | Step::Applied => None,
         }
     }
 

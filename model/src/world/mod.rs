@@ -112,12 +112,15 @@ impl Model for Config {
                     && !(world.authority.enforced >= REVOKED
                         && world.machines.iter().any(|machine| machine.decide().leased))
             }),
-            Property::always("an ordinary endpoint lets it in no longer than the bound", |config: &Self, world: &World| {
-                broken::set(config.mutant);
-                world.broken != Some(Broken::Stale)
-                    && !(world.authority.is_past_bound()
-                        && world.machines.iter().any(|machine| machine.decide().fresh))
-            }),
+            Property::always(
+                "an ordinary endpoint lets it in no longer than the bound",
+                |config: &Self, world: &World| {
+                    broken::set(config.mutant);
+                    world.broken != Some(Broken::Stale)
+                        && !(world.authority.is_past_bound()
+                            && world.machines.iter().any(|machine| machine.decide().fresh))
+                },
+            ),
             Property::always("a wait ends with the lease that ran when it began", |config: &Self, world: &World| {
                 broken::set(config.mutant);
                 !world.authority.waits_too_long()
@@ -176,12 +179,10 @@ impl Goal {
                 world.authority.enforced >= REVOKED && world.machines.iter().any(lacks)
             },
             Self::LeasedAccept => |_, world| {
-                world.authority.head < REVOKED
-                    && world.machines.iter().any(|machine| machine.decide().leased)
+                world.authority.head < REVOKED && world.machines.iter().any(|machine| machine.decide().leased)
             },
             Self::FreshAccept => |_, world| {
-                world.authority.enforced >= REVOKED
-                    && world.machines.iter().any(|machine| machine.decide().fresh)
+                world.authority.enforced >= REVOKED && world.machines.iter().any(|machine| machine.decide().fresh)
             },
             Self::LeasedAgain => |_, world| {
                 let again = |machine: &Shared<Machine>| {

@@ -158,9 +158,9 @@ impl World {
     pub(super) fn take(&mut self, config: &Config, action: Action) -> Option<()> {
         match action {
             Action::Tick(rates, asleep) => self.tick(rates, asleep),
-            Action::Commit => self.authority.change(|authority| authority.commit(config.limits.bound)),
+            Action::Commit => self.authority.change(|authority| authority.commit(&config.limits)),
             Action::BeginWait => self.authority.change(Authority::begin_wait),
-            Action::Arrive(message) => self.arrive(message)?,
+            Action::Arrive(message) => self.arrive(config, message)?,
             Action::Answer => self.answer(),
             Action::Disconnect(instance) => {
                 self.authority.change(|authority| authority.disconnect(instance));
@@ -178,7 +178,7 @@ impl World {
                 let renew = self.machines[number].change(Machine::renew);
                 self.send([Message::Renew(renew)]);
             }
-            Action::Grant(number, grant) => self.machines[number].change(|machine| machine.take_grant(grant)),
+            Action::Grant(number, grant) => self.grant(config, number, grant),
             Action::Batch(number, id) => self.batch(config, number, id)?,
             Action::Publish(number) => {
                 let acknowledged = self.machines[number].change(Machine::publish_on);
@@ -211,16 +211,24 @@ impl World {
         }
     }
 
+    fn grant(&mut self, config: &Config, number: usize, grant: Grant) {
+        if config.limits.plain {
+            let to = self.machines[number].instance();
+            self.network.change(|network| network.remove(&Message::Grant(to, grant)));
+        }
+        self.machines[number].change(|machine| machine.take_grant(grant));
+    }
+
     fn cut(&mut self, is_cut: impl Fn(&Machine) -> bool) {
         for machine in self.machines.iter_mut().filter(|machine| is_cut(machine)) {
             machine.change(|machine| machine.is_connected = false);
         }
     }
 
-    fn arrive(&mut self, message: Message) -> Option<()> {
+    fn arrive(&mut self, config: &Config, message: Message) -> Option<()> {
         // A connection begins once, and to hear twice of an acknowledgement or a release is to hear of it once. A
         // renewal that is repeated is answered again.
-        if !matches!(message, Message::Renew(_)) {
+        if config.limits.plain || !matches!(message, Message::Renew(_)) {
             self.network.change(|network| network.remove(&message));
         }
         self.authority.change(|authority| authority.take(message))?;

@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::env::Timestamp;
 
 /// The one row that orders the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct LogState {
     /// The `seq` of the last event; 0 when there is none.
     pub head: u64,

@@ -21,9 +21,11 @@ pub(super) struct Filter {
     action: Option<String>,
 }
 
-#[derive(Serialize)]
-struct EntryView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AuditEntry)]
+pub(super) struct EntryView {
     n: u64,
+    #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     actor: String,
     action: String,

@@ -24,8 +24,9 @@ use crate::error::{FieldError, Problem};
 use crate::extract::{List, ListQuery, StrictJson};
 use crate::guard::Caller;
 
-#[derive(Serialize)]
-struct ClientView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Client)]
+pub(super) struct ClientView {
     client_id: String,
     client_name: String,
     grant_types: Vec<&'static str>,
@@ -34,6 +35,7 @@ struct ClientView {
     audiences: Vec<String>,
     first_party: bool,
     disabled: bool,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
@@ -54,16 +56,18 @@ impl From<&Client> for ClientView {
 }
 
 /// With what it was given.
-#[derive(Serialize)]
-struct WholeClientView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WholeClient)]
+pub(super) struct WholeClientView {
     #[serde(flatten)]
     client: ClientView,
     roles: Vec<HeldRole>,
 }
 
 /// With its secret: once.
-#[derive(Serialize)]
-struct RegisteredView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = RegisteredClient)]
+pub(super) struct RegisteredView {
     #[serde(flatten)]
     client: ClientView,
     client_secret: String,
@@ -91,8 +95,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(([etag(client.version)], Json(view)).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewClient)]
 pub(super) struct New {
     client_id: Option<String>,
     client_name: String,
@@ -138,8 +143,9 @@ pub(super) async fn create(
 }
 
 /// A merge patch (RFC 7396): what is not there stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ClientChanges)]
 pub(super) struct Changes {
     client_name: Option<String>,
     grant_types: Option<Vec<String>>,
@@ -188,7 +194,7 @@ pub(super) async fn delete(
     Ok(app.enforce(seq, wait).await.into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Overlap {
     /// Seconds for which the secret before is good; without it, it ends at once.
@@ -199,10 +205,12 @@ pub(super) struct Overlap {
 /// A week: for as long may two secrets be good.
 const MAX_OVERLAP_S: u64 = 7 * 24 * 3600;
 
-#[derive(Serialize)]
-struct SecretView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = NewSecret)]
+pub(super) struct SecretView {
     client_id: String,
     client_secret: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
     previous_valid_until: Option<Timestamp>,
 }
 

@@ -15,8 +15,9 @@ use crate::error::Problem;
 use crate::extract::StrictJson;
 use crate::guard::Caller;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ExchangeRule)]
 pub(super) struct Body {
     /// Whose tokens: `user`, `client`.
     subjects: Vec<String>,

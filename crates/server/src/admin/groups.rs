@@ -21,9 +21,11 @@ use crate::error::Problem;
 use crate::extract::{List, ListQuery};
 use crate::guard::Caller;
 
-#[derive(Serialize)]
-struct GroupView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Group)]
+pub(super) struct GroupView {
     id: String,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
@@ -34,8 +36,9 @@ impl From<Group> for GroupView {
 }
 
 /// With what it was given.
-#[derive(Serialize)]
-struct WholeGroupView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WholeGroup)]
+pub(super) struct WholeGroupView {
     #[serde(flatten)]
     group: GroupView,
     roles: Vec<HeldRole>,
@@ -60,8 +63,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(Json(WholeGroupView { group: group.into(), roles }).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewGroup)]
 pub(super) struct New {
     id: String,
 }
@@ -87,8 +91,9 @@ pub(super) async fn delete(
     Ok(app.enforce(seq, wait).await.into_response())
 }
 
-#[derive(Serialize)]
-struct MemberView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Member)]
+pub(super) struct MemberView {
     user_id: String,
     username: String,
 }

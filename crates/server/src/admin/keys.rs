@@ -20,22 +20,26 @@ use crate::error::Problem;
 use crate::extract::{List, Origin};
 use crate::rotation;
 
-#[derive(Serialize)]
-struct KeyView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Key)]
+pub(super) struct KeyView {
     kid: String,
     alg: &'static str,
     state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it began to sign; of one that is to sign next, when it may at the earliest.
+    #[schema(value_type = Option<String>, format = DateTime)]
     activates_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     gone_at: Option<Timestamp>,
     /// Only of the one that is to sign next: the verifiers that have not acknowledged it.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting_for: Option<Vec<WaitingFor>>,
 }
 
-#[derive(Serialize)]
-struct WaitingFor {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct WaitingFor {
     service: String,
     instance: String,
     acked_seq: u64,
@@ -77,8 +81,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(Json(List { items, next_cursor: None }).into_response())
 }
 
-#[derive(Serialize)]
-struct PromotedView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Promoted)]
+pub(super) struct PromotedView {
     kid: String,
     state: &'static str,
     seq: u64,

@@ -62,7 +62,7 @@ fn group(id: &str) -> Result<Holder, Problem> {
 }
 
 /// A role that somebody was given.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HeldRole {
     service: String,
     role: String,
@@ -87,8 +87,9 @@ pub(super) async fn of_user(State(app): State<Arc<App>>, Path(id): Path<String>)
     Ok(Json(List { items, next_cursor: None }).into_response())
 }
 
-#[derive(Serialize)]
-struct RoleView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Role)]
+pub(super) struct RoleView {
     role: String,
     permissions: Vec<String>,
     inherits: Vec<String>,
@@ -144,11 +145,13 @@ pub(super) async fn show(
     Ok(([etag(role.version)], Json(RoleView::new(&role, &effective))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRole {
+    #[schema(value_type = Vec<String>)]
     permissions: Vec<Permission>,
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     inherits: Vec<RoleName>,
 }
 

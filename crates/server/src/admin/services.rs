@@ -24,14 +24,16 @@ use crate::error::{FieldError, Problem};
 use crate::extract::{List, ListQuery, StrictJson};
 use crate::guard::Caller;
 
-#[derive(Serialize)]
-struct ServiceView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Service)]
+pub(super) struct ServiceView {
     id: String,
     alg: &'static str,
     /// The header member `alg` of its tokens.
     jws_alg: &'static str,
     resource_uri: Option<String>,
     access_ttl_s: Option<u32>,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
@@ -61,8 +63,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(([etag(service.version)], Json(ServiceView::from(&service))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewService)]
 pub(super) struct New {
     id: String,
     alg: String,
@@ -139,12 +142,15 @@ fn field(pointer: &str, detail: &dyn std::fmt::Display) -> FieldError {
 }
 
 /// A merge patch (RFC 7396): what is not there stays, `null` takes away. The algorithm stays: keys have it.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ServiceChanges)]
 pub(super) struct Changes {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     resource_uri: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
     access_ttl_s: Option<Option<u32>>,
 }
 

@@ -3,30 +3,30 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use propusk_core::id::Jti;
 use propusk_core::revocation;
-use propusk_verify::axum::EliteProof;
 use serde::Deserialize;
 
+use super::once::{Done, OnceJson};
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{Origin, SecretText, StrictJson};
+use crate::extract::SecretText;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RevokedToken)]
 pub(super) struct Body {
+    #[schema(value_type = Option<String>)]
     token: Option<SecretText>,
     jti: Option<String>,
 }
 
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
     wait: Wait,
-    StrictJson(body): StrictJson<Body>,
+    OnceJson(once, body): OnceJson<Body>,
 ) -> Result<Response, Problem> {
     let jti = match (body.token, body.jti) {
         (Some(token), None) => app
@@ -37,7 +37,5 @@ pub(super) async fn revoke(
         _ => return Err(Problem::bad_request("Send token or jti, one of them.")),
     };
     let jti: Jti = jti.parse().map_err(|error| Problem::invalid_field("/jti", format!("{error}")))?;
-    let actor = origin.actor(proof.permit().claims().sub.clone());
-    let seq = app.write(move |tx, env| revocation::by_jti(tx, env, &actor, &jti)).await?;
-    Ok(app.enforce(seq, wait).await.into_response())
+    app.once(once, wait, move |tx, env, actor| Ok(Done::changed(revocation::by_jti(tx, env, actor, &jti)?))).await
 }

@@ -22,12 +22,14 @@ use crate::extract::{List, ListQuery, SecretText, StrictJson};
 use crate::guard::Caller;
 
 /// A person as administrators see them.
-#[derive(Serialize)]
-struct UserView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserView {
     id: String,
     username: String,
     email: Option<String>,
     disabled: bool,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
@@ -70,10 +72,12 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     Ok(([etag(user.version)], Json(UserView::from(user))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewUser)]
 pub(super) struct New {
     username: String,
+    #[schema(value_type = Option<String>)]
     password: Option<SecretText>,
     email: Option<String>,
 }
@@ -107,11 +111,13 @@ pub(super) async fn create(
 }
 
 /// A merge patch (RFC 7396): what is not there stays, `null` takes away.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UserChanges)]
 pub(super) struct Changes {
     username: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
 }
 
@@ -165,9 +171,10 @@ pub(super) async fn enable(
     app.once(once, wait, move |tx, env, actor| Ok(Done::changed(users::enable(tx, env, actor, &id)?))).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
+    #[schema(value_type = String)]
     password: SecretText,
 }
 

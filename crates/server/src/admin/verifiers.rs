@@ -10,11 +10,13 @@ use serde::Serialize;
 use crate::app::App;
 use crate::extract::List;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Verifier)]
 pub(super) struct VerifierView {
     service: String,
     instance: String,
     version: String,
+    #[schema(value_type = String, format = DateTime)]
     connected_at: Timestamp,
     connected: bool,
     applied_seq: u64,
@@ -24,8 +26,9 @@ pub(super) struct VerifierView {
     cache: CacheView,
 }
 
-#[derive(Serialize)]
-struct CacheView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Cache)]
+pub(super) struct CacheView {
     entries: u64,
     hits: u64,
     misses: u64,

@@ -19,8 +19,9 @@ pub(super) struct Asked {
     service: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Why)]
+pub(super) struct Answer {
     user_id: String,
     username: String,
     permission: String,
@@ -32,15 +33,17 @@ struct Answer {
     paths: Vec<PathView>,
 }
 
-#[derive(Serialize)]
-struct PathView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Way)]
+pub(super) struct PathView {
     /// For people: `alice → group drivers → role cars/chief → role cars/admin → cars:delete`.
     text: String,
     steps: Vec<StepView>,
 }
 
-#[derive(Serialize)]
-struct StepView {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Step)]
+pub(super) struct StepView {
     kind: &'static str,
     id: String,
 }

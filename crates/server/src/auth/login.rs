@@ -19,10 +19,12 @@ use crate::extract::{Origin, SecretText, StrictJson};
 use crate::sign_in;
 use crate::tokens::TokenAnswer;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Login)]
 pub(super) struct Body {
     username: String,
+    #[schema(value_type = String)]
     password: SecretText,
     audience: Option<String>,
 }

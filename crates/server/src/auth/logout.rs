@@ -20,9 +20,11 @@ use crate::error::Problem;
 use crate::extract::{OptionalJson, Origin, SecretText};
 use crate::guard::OwnVerifier;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Logout)]
 pub(super) struct Body {
+    #[schema(value_type = String)]
     refresh_token: SecretText,
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::error::Problem;
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Me {
     id: String,
     username: String,
@@ -25,11 +25,14 @@ pub(super) struct Me {
     session: Option<OwnSession>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct OwnSession {
     id: String,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     last_used_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 

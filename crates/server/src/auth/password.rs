@@ -19,10 +19,13 @@ use crate::extract::{Origin, SecretText, StrictJson};
 use crate::guard::Person;
 use crate::sign_in;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PasswordChange)]
 pub(super) struct Body {
+    #[schema(value_type = String)]
     current_password: SecretText,
+    #[schema(value_type = String)]
     new_password: SecretText,
 }
 

@@ -17,9 +17,11 @@ use crate::error::Problem;
 use crate::extract::{Origin, SecretText, StrictJson};
 use crate::tokens::TokenAnswer;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Refresh)]
 pub(super) struct Body {
+    #[schema(value_type = String)]
     refresh_token: SecretText,
     audience: Option<String>,
 }

@@ -16,15 +16,18 @@ use crate::app::App;
 use crate::error::{FieldError, Problem};
 use crate::extract::{Origin, SecretText, StrictJson};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Registration)]
 pub(super) struct Body {
     username: String,
+    #[schema(value_type = String)]
     password: SecretText,
     email: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Registered)]
 pub(super) struct Answer {
     id: String,
     username: String,

@@ -19,13 +19,17 @@ use crate::extract::{List, ListQuery, Origin};
 use crate::guard::Person;
 
 /// A session as it is shown to its person and to administrators.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Session)]
 pub(crate) struct SessionView {
     pub(crate) id: String,
     user_id: String,
     client_id: String,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     last_used_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     address: Option<String>,
     user_agent: Option<String>,

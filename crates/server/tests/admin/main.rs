@@ -5,6 +5,8 @@
 mod clients;
 mod groups;
 mod last_admin;
+mod openapi;
+mod restart;
 mod roles;
 mod services;
 mod users;

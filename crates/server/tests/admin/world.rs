@@ -21,7 +21,9 @@ pub(crate) struct World {
     root_secret: PlainSecret,
     root: tokio::sync::Mutex<String>,
     demo: demo::DemoData,
-    _stop: oneshot::Sender<()>,
+    kek: String,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
     dir: TempDir,
 }
 
@@ -35,18 +37,28 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let secret = PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom);
+        Self::start_in(tempfile::tempdir().unwrap(), Kek::generate_text(&SystemRandom).to_string(), secret).await
+    }
+
+    /// Ends, and starts again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let _ = self.stop.send(());
+        self.ended.await.unwrap();
+        Self::start_in(self.dir, self.kek, self.root_secret).await
+    }
+
+    async fn start_in(dir: TempDir, kek: String, secret: PlainSecret) -> Self {
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let feed = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", http.local_addr().unwrap());
         let mut settings = Settings::new(url.clone());
         settings.argon2 = Argon2Settings { m_kib: 64, t: 1, p: 1 };
-        let secret = PlainSecret::generate(CLIENT_SECRET_PREFIX, &SystemRandom);
         let config = ServerConfig {
             settings,
             database: dir.path().join("authority.db"),
             synchronous: propusk_store::Synchronous::Off,
-            kek: Kek::from_text(&Kek::generate_text(&SystemRandom)).unwrap(),
+            kek: Kek::from_text(&kek).unwrap(),
             hash_queue: 64,
             key_schedule: Schedule {
                 settle: Duration::from_secs(60),
@@ -67,9 +79,10 @@ impl World {
         };
         let authority = Authority::start(config, listeners, shutdown).await.unwrap();
         let demo = demo::ensure(&authority, std::collections::BTreeMap::new()).await.unwrap();
-        tokio::spawn(authority.finished());
+        let ended = tokio::spawn(authority.finished());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let world = Self { http, url, root_secret: secret, root: Default::default(), demo, _stop: stop, dir };
+        let root = tokio::sync::Mutex::default();
+        let world = Self { http, url, root_secret: secret, root, demo, kek, stop, ended, dir };
         world.renew().await;
         world
     }
@@ -207,6 +220,17 @@ impl World {
         Answer::of(self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token)).await
     }
 
+    /// A call of whatever path by `root`.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let root = self.root.lock().await.clone();
+        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(root);
+        Answer::of(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
     /// Anybody's call.
     pub(crate) async fn call_openly(&self, method: Method, path: &str, body: Value) -> Answer {
         Answer::of(self.http.request(method, format!("{}{path}", self.url)).json(&body)).await
@@ -223,7 +247,8 @@ impl Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let is_json = headers.get("content-type").is_some_and(|kind| kind.to_str().unwrap().contains("json"));
+        let body = if is_json { serde_json::from_slice(&bytes).unwrap() } else { Value::Null };
         Self { status, headers, body }
     }
 

@@ -19,6 +19,8 @@ mod sessions;
 #[cfg(test)]
 mod statements;
 mod transaction;
+#[cfg(test)]
+mod upgrade;
 mod users;
 mod writer;
 

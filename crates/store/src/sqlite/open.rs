@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-mod embedded {
+pub(super) mod embedded {
     #![allow(missing_docs, unreachable_pub, reason = "the macro writes no docs")]
     #![allow(clippy::unwrap_used, reason = "the macro parses file names that it parsed when it was expanded")]
     refinery::embed_migrations!("migrations");

@@ -229,10 +229,16 @@ pub enum Step {
 }
 
 impl Publication {
+    const ORDER: [Step; 4] = [Step::Index, Step::Generation, Step::Applied, Step::Ack(0)];
+
+    /// Whether no step is left.
+    pub fn is_over(&self) -> bool {
+        self.next == Self::ORDER.len()
+    }
+
     /// Takes the next step; `None` after the last.
     pub fn step(&mut self, follower: &mut Follower, view: &View) -> Option<Step> {
-        const ORDER: [Step; 4] = [Step::Index, Step::Generation, Step::Applied, Step::Ack(0)];
-        let mut order = ORDER;
+        let mut order = Self::ORDER;
         if mutant!(AckBeforePublish) {
             order = [Step::Ack(0), Step::Index, Step::Generation, Step::Applied];
         } else if mutant!(GenerationBeforeIndex) {

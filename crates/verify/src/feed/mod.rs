@@ -16,6 +16,8 @@
 mod decide;
 mod follower;
 mod index;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod message;
 mod view;
 

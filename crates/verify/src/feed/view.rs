@@ -36,6 +36,16 @@ struct Audience {
     policy: Newest<PolicyTable>,
 }
 
+impl Audience {
+    fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    fn has_key(&self, kid: &str) -> bool {
+        self.ring.value.load().get(kid).is_some()
+    }
+}
+
 /// The value with the highest `seq`.
 struct Newest<T> {
     value: Published<T>,
@@ -75,6 +85,8 @@ pub enum Judgement {
     Refused,
     /// Something changed since it was minted.
     Stale,
+    /// The key that signed it is not in the ring any more.
+    KeyGone,
 }
 
 /// What of a token the index is asked for, hashed once.
@@ -91,6 +103,8 @@ pub struct TokenKeys {
     /// Stale if newer than the epoch: subject, actors.
     changed: Vec<KeyHash>,
     key: KeyHash,
+    /// The key's name, of a token that has a signature.
+    kid: Option<Box<str>>,
 }
 
 impl View {
@@ -235,7 +249,8 @@ impl View {
             exp: claims.exp,
             kid: token.kid(),
         };
-        self.keys_of_parts(&parts)
+        let keys = self.keys_of_parts(&parts)?;
+        Some(TokenKeys { kid: Some(token.kid().into()), ..keys })
     }
 
     /// The same for claims that are known to be good; models and simulations have no signatures.
@@ -256,6 +271,7 @@ impl View {
                 .collect(),
             changed: std::iter::once(token.sub).chain(actors()).map(|id| hash(Kind::SubjectChanged, id)).collect(),
             key: hash(Kind::Key, token.kid),
+            kid: None,
         })
     }
 
@@ -277,11 +293,15 @@ impl View {
         if token.revoked.iter().any(|key| index.get(*key).is_some()) || token.ended.iter().any(newer) {
             return Judgement::Refused;
         }
-        let audience =
-            self.audiences.get(token.audience).map_or(0, |audience| audience.changed.load(Ordering::Acquire));
-        let all = self.all_changed.load(Ordering::Acquire).max(audience);
+        let audience = self.audiences.get(token.audience);
+        let all = self.all_changed.load(Ordering::Acquire).max(audience.map_or(0, Audience::changed));
         if token.changed.iter().any(newer) || token.epoch < all || index.get(token.key).is_some() {
             return Judgement::Stale;
+        }
+        // A key that was revoked leaves the ring before its event is forgotten: a token that was forged with it, and
+        // verified and kept while nobody knew, does not come back to life then.
+        if token.kid.as_ref().is_some_and(|kid| audience.is_none_or(|audience| !audience.has_key(kid))) {
+            return Judgement::KeyGone;
         }
         Judgement::Good
     }

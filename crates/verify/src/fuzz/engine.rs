@@ -29,9 +29,9 @@ impl<F: Fn(&[u8]) -> T, T: Debug> Target<F> {
         let seed = number("PROPUSK_FUZZ_SEED").unwrap_or_else(random);
         let time = Duration::from_secs(number("PROPUSK_FUZZ_SECONDS").unwrap_or(2));
         let mut rng = Rng(seed);
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<String> = HashSet::new();
         let mut corpus = known_inputs(self.name);
-        corpus.iter().for_each(|input| drop(seen.insert(self.try_one(input))));
+        seen.extend(corpus.iter().map(|input| self.try_one(input)));
         let (began, mut runs) = (Instant::now(), 0_u64);
         while runs < 200 || began.elapsed() < time {
             let input = if corpus.is_empty() || rng.one_in(4) {

@@ -8,7 +8,20 @@ use crate::jose::{JsonError, parse_object};
 
 #[test]
 fn json() {
-    let words = &["\"a\":", "{\"a\":1,\"a\":1}", "\\u0061", "\\ud800", "\u{feff}", "[[[[", "}}", "1e9", "-0", "null", ",", "\u{7f}"];
+    let words = &[
+        "\"a\":",
+        "{\"a\":1,\"a\":1}",
+        "\\u0061",
+        "\\ud800",
+        "\u{feff}",
+        "[[[[",
+        "}}",
+        "1e9",
+        "-0",
+        "null",
+        ",",
+        "\u{7f}",
+    ];
     Target { name: "json", make, words, run }.fuzz();
 }
 

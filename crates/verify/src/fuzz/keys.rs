@@ -24,14 +24,8 @@ static KEYS: LazyLock<[(Value, Vec<u8>); 3]> = LazyLock::new(|| {
     let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(rsa.public_key());
     let der = |key: &dyn AsDer<PublicKeyX509Der<'static>>| key.as_der().unwrap().as_ref().to_vec();
     [
-        (
-            json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(ed.public_key().as_ref()) }),
-            der(ed.public_key()),
-        ),
-        (
-            json!({ "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) }),
-            der(ec.public_key()),
-        ),
+        (json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(ed.public_key().as_ref()) }), der(ed.public_key())),
+        (json!({ "kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) }), der(ec.public_key())),
         (json!({ "kty": "RSA", "n": b64(&n), "e": b64(&e) }), der(rsa.public_key())),
     ]
 });
@@ -39,9 +33,21 @@ static KEYS: LazyLock<[(Value, Vec<u8>); 3]> = LazyLock::new(|| {
 #[test]
 fn key_sets() {
     let words = &[
-        "\"keys\":[", "\"kty\":\"oct\"", "\"k\":\"", "\"d\":\"AA\"", "\"crv\":\"Ed25519\"", "\"use\":\"enc\"",
-        "\"key_ops\":[\"verify\"]", "\"kid\":\"a\"", "\"alg\":\"RS256\"", "\"e\":\"AQ\"", "\"e\":\"AQAB\"", "AAAAAAAAAAAAAAAA",
-        "{}", ",", "null",
+        "\"keys\":[",
+        "\"kty\":\"oct\"",
+        "\"k\":\"",
+        "\"d\":\"AA\"",
+        "\"crv\":\"Ed25519\"",
+        "\"use\":\"enc\"",
+        "\"key_ops\":[\"verify\"]",
+        "\"kid\":\"a\"",
+        "\"alg\":\"RS256\"",
+        "\"e\":\"AQ\"",
+        "\"e\":\"AQAB\"",
+        "AAAAAAAAAAAAAAAA",
+        "{}",
+        ",",
+        "null",
     ];
     Target { name: "key-sets", make: set, words, run: read_set }.fuzz();
 }
@@ -49,7 +55,14 @@ fn key_sets() {
 #[test]
 fn pem() {
     let words = &[
-        "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----", "-----BEGIN PRIVATE KEY-----", "\n", "\r\n", "=", "==", "MCowBQYDK2VwAyEA",
+        "-----BEGIN PUBLIC KEY-----",
+        "-----END PUBLIC KEY-----",
+        "-----BEGIN PRIVATE KEY-----",
+        "\n",
+        "\r\n",
+        "=",
+        "==",
+        "MCowBQYDK2VwAyEA",
     ];
     Target { name: "pem", make: pem_text, words, run: read_pem }.fuzz();
 }
@@ -65,8 +78,12 @@ fn jwk(rng: &mut Rng) -> String {
         _ => json!({ "kty": "oct", "k": Base64UrlUnpadded::encode_string(&vec![7; 28 + rng.below(8)]) }),
     };
     jwk["kid"] = json!(*rng.pick(&["a", "b", "c", "d"]));
-    let more =
-        [("use", json!("sig")), ("alg", json!(rng.pick(&Alg::ALL).name())), ("key_ops", json!(["verify"])), ("d", json!("AA"))];
+    let more = [
+        ("use", json!("sig")),
+        ("alg", json!(rng.pick(&Alg::ALL).name())),
+        ("key_ops", json!(["verify"])),
+        ("d", json!("AA")),
+    ];
     for (name, value) in more {
         if rng.one_in(6) {
             jwk[name] = value;
@@ -127,9 +144,9 @@ fn pem_text(rng: &mut Rng) -> Vec<u8> {
     }
     let body = Base64::encode_string(&der);
     let line = *rng.pick(&[1, 16, 64, 1000]);
-    let lines: Vec<&str> =
-        body.as_bytes().chunks(line).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    let (kind, end) = (*rng.pick(&["PUBLIC", "PUBLIC", "PUBLIC", "PRIVATE", "RSA PUBLIC"]), *rng.pick(&["\n", "\r\n", ""]));
+    let lines: Vec<&str> = body.as_bytes().chunks(line).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let (kind, end) =
+        (*rng.pick(&["PUBLIC", "PUBLIC", "PUBLIC", "PRIVATE", "RSA PUBLIC"]), *rng.pick(&["\n", "\r\n", ""]));
     let text = format!("-----BEGIN {kind} KEY-----{end}{}{end}-----END {kind} KEY-----{end}", lines.join(end));
     [&[rng.byte()], text.as_bytes()].concat()
 }

@@ -4,6 +4,11 @@ use serde_json::{Value, json};
 
 use super::engine::Rng;
 
+/// Members that make a difference by being there.
+const MORE: [&str; 9] = ["x", "cnf", "crit", "b64", "jwk", "jku", "x5c", "x5u", "d"];
+/// From a time to one just before or just after a bound, with a life of ten minutes and five seconds of leeway.
+const STEPS: [i64; 9] = [-606, -605, -604, -600, -1, 1, 4, 5, 6];
+
 /// The text of an object with a few of its members changed, removed, renamed or there twice.
 pub(super) fn spoilt(mut object: Value, rng: &mut Rng) -> String {
     let mut twice = None;
@@ -21,12 +26,15 @@ pub(super) fn spoilt(mut object: Value, rng: &mut Rng) -> String {
                 let value = members.remove(&name).unwrap();
                 members.insert(near(&name, rng), value);
             }
-            3 => drop(members.insert("x".to_owned(), any(rng, 3))),
+            3 => drop(members.insert((*rng.pick(&MORE)).to_owned(), any(rng, 3))),
             4 => {
                 let value = members[&name].clone();
                 members.insert(name, json!([value]));
             }
-            5 if members[&name].is_u64() => drop(members.insert(name, json!(rng.number()))),
+            5 | 6 if members[&name].is_u64() => {
+                let number = members[&name].as_u64().unwrap().wrapping_add_signed(*rng.pick(&STEPS));
+                members.insert(name, json!(if rng.one_in(4) { rng.number() } else { number }));
+            }
             6 if members[&name].is_string() => {
                 let text = near(members[&name].as_str().unwrap(), rng);
                 members.insert(name, json!(text));

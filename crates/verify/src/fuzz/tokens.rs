@@ -49,15 +49,38 @@ fn token_texts() {
 #[test]
 fn signed_tokens() {
     let words = &[
-        "\"alg\":", "\"none\"", "\"HS256\"", "\"kid\":", "\"typ\":\"at+jwt\"", "\"crit\":[]", "\"b64\":false", "\"jwk\":{}",
-        "\"cnf\":{}", "\"act\":{\"sub\":\"a\",", "\"exp\":", "\"aud\":", "1795356000", "\\u0061", "null", "[]", "{}", ",", "1e3",
+        "\"alg\":",
+        "\"none\"",
+        "\"HS256\"",
+        "\"kid\":",
+        "\"typ\":\"at+jwt\"",
+        "\"crit\":[]",
+        "\"b64\":false",
+        "\"jwk\":{}",
+        "\"cnf\":{}",
+        "\"act\":{\"sub\":\"a\",",
+        "\"exp\":",
+        "\"aud\":",
+        "1795356000",
+        "\\u0061",
+        "null",
+        "[]",
+        "{}",
+        ",",
+        "1e3",
     ];
     let run = |input: &[u8]| {
         let (kid, header, claims) = parts(input);
         let text = sign(kid, header, claims);
         let outcome = outcome(&text);
         let expected = text.len() <= MAX_TOKEN_BYTES && is_good_header(kid, header) && is_good(claims);
-        assert_eq!(outcome.is_empty(), expected, "{outcome} {} {}", String::from_utf8_lossy(header), String::from_utf8_lossy(claims));
+        assert_eq!(
+            outcome.is_empty(),
+            expected,
+            "{outcome} {} {}",
+            String::from_utf8_lossy(header),
+            String::from_utf8_lossy(claims)
+        );
         outcome
     };
     Target { name: "signed-tokens", make: signed, words, run }.fuzz();

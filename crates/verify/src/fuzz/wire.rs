@@ -15,7 +15,18 @@ const AUDIENCES: [&str; 2] = ["cars", "posts"];
 
 #[test]
 fn feed_messages() {
-    let words = &["\u{a}", "\u{12}", "\u{1a}\u{1}a", "\u{8}\u{0}", "cars", "posts", "*", "{\"keys\":[]}", "\u{28}\u{1}", "\u{7f}\u{7f}\u{7f}"];
+    let words = &[
+        "\u{a}",
+        "\u{12}",
+        "\u{1a}\u{1}a",
+        "\u{8}\u{0}",
+        "cars",
+        "posts",
+        "*",
+        "{\"keys\":[]}",
+        "\u{28}\u{1}",
+        "\u{7f}\u{7f}\u{7f}",
+    ];
     Target { name: "feed-messages", make, words, run }.fuzz();
 }
 
@@ -96,7 +107,10 @@ impl World {
                 let millis = bytes.first().map_or(0, |byte| u64::from(*byte) * 50);
                 self.now = self.now.plus(Duration::from_millis(millis));
                 let n = self.follower.renew(self.now).n;
-                assert!(self.shadow.asked.back().is_none_or(|(last, _)| *last < n), "a renewal's number was used twice");
+                assert!(
+                    self.shadow.asked.back().is_none_or(|(last, _)| *last < n),
+                    "a renewal's number was used twice"
+                );
                 self.shadow.asked.push_back((n, self.now));
                 return "renew";
             }
@@ -347,7 +361,10 @@ fn event(rng: &mut Rng, from: u64) -> proto::Event {
         14..16 => Change::KeyRevoked(id),
         16 | 17 => {
             let jwks = r#"{"keys":[{"kty":"oct","kid":"K","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#;
-            Change::KeysChanged(proto::KeysChanged { aud: id.clone(), jwks: jwks.replace('K', &format!("k{id}")).into() })
+            Change::KeysChanged(proto::KeysChanged {
+                aud: id.clone(),
+                jwks: jwks.replace('K', &format!("k{id}")).into(),
+            })
         }
         _ => {
             let roles = vec![proto::RolePolicy { role: id, permissions: vec!["cars:buy".to_owned()] }];

@@ -64,7 +64,8 @@ impl<'a> Object<'a> {
         const FEW: usize = 24;
         if self.0.len() <= FEW {
             let mut names = self.0.iter().map(|(name, _)| name);
-            return std::iter::from_fn(|| names.next().map(|name| names.clone().any(|other| other == name))).any(|it| it);
+            return std::iter::from_fn(|| names.next().map(|name| names.clone().any(|other| other == name)))
+                .any(|it| it);
         }
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_ref()).collect();
         names.sort_unstable();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::browser::Browser;
 use e2e::http::{Answer, Http};
@@ -60,9 +60,9 @@ impl fmt::Display for Tally {
 enum Caller<'a> {
     /// A person in a browser, through the gateway, which refreshes by itself.
     Browser(Box<Browser<'a>>, &'static str),
-    /// An app that holds a person's tokens.
-    App { http: Http, url: String, audience: &'static str, tokens: Box<Mutex<Tokens>> },
-    /// A service that gets tokens for itself.
+    /// An app that holds a person's tokens, and renews them at their end.
+    App { http: Http, url: String, audience: &'static str, held: Box<Mutex<(Tokens, Instant)>> },
+    /// A service that gets tokens for itself, and others when they are refused.
     Machine { http: Http, url: String, audience: &'static str, token: Mutex<String> },
 }
 
@@ -81,7 +81,7 @@ impl<'a> Load<'a> {
                 http: http.clone(),
                 url,
                 audience,
-                tokens: Box::new(Mutex::new(system.login(&person, audience).await)),
+                held: Box::new(Mutex::new((system.login(&person, audience).await, Instant::now()))),
             };
             callers.push(match n % 7 {
                 0 => Caller::Browser(Box::new(Browser::sign_in(system, &person).await), "/cars/-/whoami"),
@@ -117,8 +117,8 @@ impl<'a> Load<'a> {
         for caller in &self.callers {
             match caller {
                 Caller::Browser(browser, _) => drop(browser.get("/session").await.expect(200)),
-                Caller::App { audience, tokens, .. } => {
-                    let refresh = tokens.lock().expect("tokens").refresh.clone();
+                Caller::App { audience, held, .. } => {
+                    let refresh = held.lock().expect("tokens").0.refresh.clone();
                     self.system.refresh(&refresh, Some(audience)).await.expect(200);
                 }
                 Caller::Machine { .. } => {}
@@ -155,18 +155,22 @@ impl Caller<'_> {
                 let answer = browser.get(path).await;
                 if answer.status == 200 { Ok(("browser", None)) } else { Err(answer.to_string()) }
             }
-            Self::App { http, url, audience, tokens } => {
-                let old = tokens.lock().expect("tokens").clone();
-                let renew = async {
-                    let answer = system.refresh(&old.refresh, Some(audience)).await;
+            Self::App { http, url, audience, held } => {
+                let (old, since) = held.lock().expect("tokens").clone();
+                let renew = async |refresh: &str| {
+                    let asked = Instant::now();
+                    let answer = system.refresh(refresh, Some(audience)).await;
                     if answer.status != 200 {
                         return Err(format!("logged out: {answer}"));
                     }
                     let new = Tokens::of(answer);
-                    *tokens.lock().expect("tokens") = new.clone();
-                    Ok(new.access)
+                    *held.lock().expect("tokens") = (new.clone(), asked);
+                    Ok(new)
                 };
-                with_a_retry(http, url, &old.access, renew).await
+                let has_ended = since.elapsed() >= Duration::from_secs(old.expires_in);
+                let tokens = if has_ended { renew(&old.refresh).await? } else { old };
+                let again = async { renew(&tokens.refresh).await.map(|new| new.access) };
+                with_a_retry(http, url, &tokens.access, again).await
             }
             Self::Machine { http, url, audience, token } => {
                 let old = token.lock().expect("token").clone();

@@ -419,7 +419,8 @@ fn no_key_signs_that_a_live_verifier_lacks() {
 /// The same model finds what goes wrong under weaker rules.
 #[test]
 fn every_one_of_the_rules_is_needed() {
-    let weaker: [(&str, fn(&mut World)); 3] = [
+    type Weaken = fn(&mut World);
+    let weaker: [(&str, Weaken); 3] = [
         ("settle", |world| world.schedule.settle = Duration::ZERO),
         ("max-age", |world| world.schedule.max_age = Duration::ZERO),
         ("acknowledgements", |world| world.acks_blindly = true),

@@ -1,0 +1,55 @@
+//! Data of an earlier version is brought up to date with nothing lost.
+
+use propusk_core::env::Timestamp;
+use propusk_core::store::{AuthMethod, Holder, Page, RoleGrant, StoreError};
+use refinery::Target;
+use rusqlite::Connection;
+
+use super::open::embedded;
+use super::{SqliteStore, Synchronous};
+
+/// What the first version may have written.
+const FIRST: &str = "
+    INSERT INTO users (id, username, email, password_hash, disabled, ended_seq, created_at)
+        VALUES ('u_1', 'ann', 'ann@example.org', '$argon2id$', 0, 7, 1000);
+    INSERT INTO clients (id, name, secret, first_party, grant_types, audiences, disabled, created_at)
+        VALUES ('web', 'Web', zeroblob(32), 1, '[\"password\"]', '[\"cars\"]', 0, 1000);
+    INSERT INTO services (id, alg, resource_uri, access_ttl_s, created_at) VALUES ('cars', 'Ed25519', NULL, 60, 1000);
+    INSERT INTO keys (kid, service, alg, state, public_spki, sealed_pkcs8, created_at, activated_at)
+        VALUES ('k1', 'cars', 'Ed25519', 'active', x'01', x'02', 1000, 1000);
+    INSERT INTO roles (service, role) VALUES ('cars', 'buyer');
+    INSERT INTO role_permissions (service, role, permission) VALUES ('cars', 'buyer', 'cars:buy');
+    INSERT INTO user_roles (user_id, service, role) VALUES ('u_1', 'cars', 'buyer');
+    UPDATE log SET head = 9;
+";
+
+#[tokio::test]
+async fn the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut first = Connection::open(&path).unwrap();
+    embedded::migrations::runner().set_target(Target::Version(1)).run(&mut first).unwrap();
+    first.execute_batch(FIRST).unwrap();
+    drop(first);
+    let store = SqliteStore::open(&path, Synchronous::Off).unwrap();
+    let read = store.read(|tx| {
+        let buyer = RoleGrant { service: "cars".parse().unwrap(), role: "buyer".parse().unwrap() };
+        let ann = "u_1".parse().unwrap();
+        let user = tx.user(&ann)?.unwrap();
+        assert_eq!((user.username.as_str(), user.ended_seq, user.version), ("ann", 7, 1));
+        let client = tx.client(&"web".parse().unwrap())?.unwrap();
+        assert_eq!((client.auth_method, client.version), (AuthMethod::ClientSecretBasic, 1));
+        assert!(client.secret.is_some() && client.previous_secret.is_none() && client.redirect_uris.is_empty());
+        let service = tx.service(&buyer.service)?.unwrap();
+        assert_eq!((service.access_ttl_s, service.created_at, service.version), (Some(60), Timestamp(1000), 1));
+        assert_eq!(tx.keys_of(&buyer.service)?.len(), 1);
+        let role = tx.role(&buyer)?.unwrap();
+        assert_eq!((role.permissions.len(), role.inherits.len()), (1, 0));
+        assert_eq!(tx.roles_of_holder(&Holder::User(ann))?, [buyer]);
+        assert_eq!(tx.groups(&Page { after: None, limit: 9 })?, []);
+        assert_eq!(tx.log_state()?.head, 9);
+        Ok::<_, StoreError>(())
+    });
+    read.await.unwrap();
+    store.close().await;
+}
