@@ -98,7 +98,7 @@ impl Run {
             return Ok(());
         }
         match happening {
-            Happening::ToAuthority(message) => self.to_authority(&message),
+            Happening::ToAuthority(message) => self.reach_authority(&message),
             Happening::ToVerifier(number, instance, message) => {
                 if self.verifiers[number].follower.instance() == instance {
                     self.verifiers[number].receive(message);
@@ -161,7 +161,7 @@ impl Run {
         self.future.at(self.now + RENEW, Happening::Renewal(number));
     }
 
-    fn to_authority(&mut self, message: &ToAuthority) {
+    fn reach_authority(&mut self, message: &ToAuthority) {
         if !self.authority.is_up {
             return;
         }
