@@ -8,6 +8,7 @@ mod fuzz;
 mod generated;
 mod house;
 mod hygiene;
+mod model;
 mod steps;
 mod suite;
 mod tools;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         ["test"] => suite::test(),
         ["check"] => suite::check(),
         ["e2e", filters @ ..] => suite::e2e(filters),
-        ["model", rest @ ..] => suite::model(rest),
+        ["model", rest @ ..] => model::full(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["example"] => generated::write_example(),

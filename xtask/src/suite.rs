@@ -11,19 +11,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::steps::{Steps, cargo, locked_cargo, output, run, target};
-use crate::wrapper::with_cfg;
-use crate::{fuzz, generated, house, hygiene, tools, tree};
+use crate::{fuzz, generated, house, hygiene, model, tools, tree};
 
 /// The target that holds all end-to-end tests.
 const E2E: &str = "e2e";
-/// The package of the models of the feed.
-const MODEL: &str = "model";
-/// What puts loom's primitives in the place of the standard library's.
-const LOOM: &str = "loom";
-/// The modules of the tests that loom runs.
-const LOOM_TESTS: &str = "loom_tests";
-/// What compiles the switches in by which the models break one rule at a time.
-const MUTANTS: &str = "propusk_mutants";
 
 /// `cargo xtask test`.
 pub(crate) fn test() -> Result<()> {
@@ -43,12 +34,8 @@ pub(crate) fn test() -> Result<()> {
     })?;
     steps.run("documentation tests", || run(&mut locked_cargo("test", &["--workspace", "--doc"])))?;
     steps.run("fuzz targets, ten seconds each", || fuzz::for_seconds(10))?;
-    steps.run("the order of loads and stores on the hot path", || {
-        run(&mut with_cfg(locked_cargo("test", &["-p", "propusk-verify", "--lib", LOOM_TESTS]), LOOM)?)
-    })?;
-    steps.run("models of the feed, bounded, and every rule broken once", || {
-        run(&mut with_cfg(locked_cargo("test", &["-p", MODEL]), MUTANTS)?)
-    })?;
+    steps.run("the order of loads and stores on the hot path", model::loom)?;
+    steps.run("models of the feed, bounded, and every rule broken once", model::bounded)?;
     steps.run("end to end, with real processes", || end_to_end(&[]))?;
     steps.finish();
     Ok(())
@@ -66,11 +53,6 @@ pub(crate) fn check() -> Result<()> {
 pub(crate) fn e2e(filters: &[&str]) -> Result<()> {
     run(&mut locked_cargo("build", &["--workspace", "--bins", "--tests"]))?;
     end_to_end(filters)
-}
-
-/// `cargo xtask model`: the model crate's own binary, whatever it is told.
-pub(crate) fn model(arguments: &[&str]) -> Result<()> {
-    run(with_cfg(cargo(["run", "-p", MODEL, "--"]), MUTANTS)?.args(arguments))
 }
 
 fn cheap(steps: &mut Steps) -> Result<()> {
@@ -97,7 +79,7 @@ fn unit_targets() -> Result<BTreeSet<String>> {
     let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata")?;
     let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
     let mut names = BTreeSet::new();
-    for package in packages.iter().filter(|package| package.get("name").is_none_or(|name| name != MODEL)) {
+    for package in packages.iter().filter(|package| package.get("name").is_none_or(|name| name != model::PACKAGE)) {
         for target in package.get("targets").and_then(Value::as_array).context("no targets")? {
             let kinds = target.get("kind").and_then(Value::as_array).context("no kind")?;
             let name = target.get("name").and_then(Value::as_str).context("no name")?;

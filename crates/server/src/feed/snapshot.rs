@@ -52,7 +52,7 @@ impl Snapshot {
     /// The next part.
     pub(super) async fn part(&mut self, app: &App) -> Result<proto::Batch, StoreError> {
         let (cursor, to) = (self.cursor, self.to);
-        let (events, end) = app
+        let (events, end, floor) = app
             .read(move |tx, _| {
                 let rows = tx.events_after(cursor, EVENTS_OF_A_PART)?;
                 let end = rows.last().map_or(to, |row| row.seq);
@@ -60,13 +60,14 @@ impl Snapshot {
                 for row in rows.iter().filter(|row| row.seq <= to && !is_state(&row.kind)) {
                     events.push(tail_event(tx, row)?.message());
                 }
-                Ok::<_, StoreError>((events, end))
+                // Of this very snapshot: what is missing from it because it was forgotten is below.
+                Ok::<_, StoreError>((events, end, tx.log_state()?.floor))
             })
             .await?;
         self.cursor = end;
         let part = self.part;
         self.part += 1;
-        Ok(proto::Batch { from: 0, to, floor: app.feed.floor(), events, last: end >= to, part })
+        Ok(proto::Batch { from: 0, to, floor, events, last: end >= to, part })
     }
 }
 

@@ -94,7 +94,8 @@ impl Follower {
         self.instance
     }
 
-    /// Begins a connection: what was half received on the one before is forgotten.
+    /// Begins a connection: what was half received on the one before is forgotten. What comes over that one from now on
+    /// may not be handed in any more: the parts of two snapshots may be cut differently.
     pub fn subscribe(&mut self, view: &View) -> Subscribe {
         self.snapshot = None;
         Subscribe { instance: self.instance, applied: view.applied() }

@@ -8,8 +8,8 @@ use loom::thread;
 
 use super::view::{TokenKeys, TokenParts};
 use super::{
-    Batch, Change, Drift, EndpointDecision, Event, Follower, Grant, Instance, Judgement, Question, Reaction, Stamp,
-    View,
+    Accepted, Batch, Change, Drift, EndpointDecision, Event, Follower, Grant, Instance, Judgement, Publication,
+    Question, Stamp, Step, View,
 };
 use crate::clock::Moment;
 use crate::sync::{AtomicU64, Ordering};
@@ -61,6 +61,24 @@ fn follower(view: &View, head: u64) -> Follower {
     follower
 }
 
+/// A batch that was taken. What a thread does is kept to the steps that others can see: where a thread also reads what
+/// it is about to write, loom may not find every order with the reads of another.
+fn accepted(follower: &mut Follower, view: &View, batch: Batch) -> Publication {
+    match follower.accept(view, batch) {
+        Accepted::Publish(publication) => publication,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Publishes up to the acknowledgement, and what that says.
+fn publish(follower: &mut Follower, view: &View, mut publication: Publication) -> u64 {
+    loop {
+        if let Step::Ack(applied) = publication.step(follower, view).unwrap() {
+            return applied;
+        }
+    }
+}
+
 fn decide(view: &View, token: &TokenKeys, stamp: Option<&Stamp>) -> (Judgement, bool) {
     let question = Question { token, roles: &[], permission: None, stamp };
     let outcome = EndpointDecision::run(view, question, || NOW);
@@ -73,9 +91,10 @@ fn who_sees_the_lease_sees_what_was_committed_before_it() {
         let view = view();
         // The lease waits for the events below its head.
         let mut follower = follower(&view, 2);
+        let publication = accepted(&mut follower, &view, batch(2));
         let follows = {
             let view = Arc::clone(&view);
-            thread::spawn(move || assert_eq!(follower.batch(&view, batch(2)), Reaction::Ack(2)))
+            thread::spawn(move || assert_eq!(publish(&mut follower, &view, publication), 2))
         };
         let (judgement, is_leased) = decide(&view, &token(&view), None);
         assert!(!is_leased || judgement == Judgement::Refused, "leased and {judgement:?}");
@@ -89,9 +108,10 @@ fn who_sees_the_position_sees_its_events() {
     explore(|| {
         let view = view();
         let mut follower = follower(&view, 2);
+        let publication = accepted(&mut follower, &view, batch(2));
         let follows = {
             let view = Arc::clone(&view);
-            thread::spawn(move || assert_eq!(follower.batch(&view, batch(2)), Reaction::Ack(2)))
+            thread::spawn(move || assert_eq!(publish(&mut follower, &view, publication), 2))
         };
         let applied = view.applied();
         let judgement = view.judge(&token(&view));
@@ -105,13 +125,13 @@ fn a_stamp_from_before_an_acknowledgement_stands_for_nothing_after_it() {
     explore(|| {
         let view = view();
         let mut follower = follower(&view, 0);
+        let publication = accepted(&mut follower, &view, batch(1));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let follows = {
             let (view, acknowledged) = (Arc::clone(&view), Arc::clone(&acknowledged));
             thread::spawn(move || {
-                if let Reaction::Ack(applied) = follower.batch(&view, batch(1)) {
-                    acknowledged.store(applied, Ordering::Release);
-                }
+                let applied = publish(&mut follower, &view, publication);
+                acknowledged.store(applied, Ordering::Release);
             })
         };
         let (token, stamp) = (token(&view), Stamp::default());
@@ -157,13 +177,13 @@ fn what_is_there_is_found_while_the_index_grows() {
         let view = view();
         let mut follower = follower(&view, 0);
         follower.batch(&view, batch(1));
+        let other = |seq| Event { seq, until: 200, change: Change::TokenRevoked(format!("other {seq}")) };
+        let events = vec![other(2), other(3)];
+        let growth = Batch { from: 1, to: 3, floor: 0, events, part: 0, last: true };
+        let publication = accepted(&mut follower, &view, growth);
         let follows = {
             let view = Arc::clone(&view);
-            thread::spawn(move || {
-                let other = |seq| Event { seq, until: 200, change: Change::TokenRevoked(format!("other {seq}")) };
-                let events = vec![other(2), other(3)];
-                follower.batch(&view, Batch { from: 1, to: 3, floor: 0, events, part: 0, last: true });
-            })
+            thread::spawn(move || assert_eq!(publish(&mut follower, &view, publication), 3))
         };
         assert_eq!(view.judge(&token(&view)), Judgement::Refused);
         follows.join().unwrap();
@@ -186,6 +206,27 @@ fn what_the_floor_has_passed_is_expired_as_soon_as_it_is_forgotten() {
         };
         let judgement = view.judge(&token(&view));
         assert!(matches!(judgement, Judgement::Refused | Judgement::Expired), "{judgement:?}");
+        follows.join().unwrap();
+    });
+}
+
+#[test]
+fn who_sees_an_entry_sees_its_position() {
+    explore(|| {
+        let view = view();
+        let mut follower = follower(&view, 0);
+        let change = Change::SubjectEnded("u".to_owned());
+        let events = vec![Event { seq: 1, until: 200, change }];
+        let publication =
+            accepted(&mut follower, &view, Batch { from: 0, to: 1, floor: 0, events, part: 0, last: true });
+        let follows = {
+            let view = Arc::clone(&view);
+            thread::spawn(move || assert_eq!(publish(&mut follower, &view, publication), 1))
+        };
+        let applied = view.applied();
+        // It ends what was minted before its position, so the position has to be there as soon as the entry is.
+        let judgement = view.judge(&token(&view));
+        assert!(applied < 1 || judgement == Judgement::Refused, "{applied} is applied and it is {judgement:?}");
         follows.join().unwrap();
     });
 }

@@ -97,7 +97,7 @@ pub struct Batch {
     pub floor: u64,
     /// In order.
     pub events: Vec<Event>,
-    /// The number of this part, from 0. Only a snapshot has several.
+    /// The number of this part, from 0. Only a snapshot has several; they come in order over one connection.
     pub part: u32,
     /// Whether it is the last part.
     pub last: bool,
