@@ -25,12 +25,21 @@ pub(crate) fn run_if_called_as_one() -> Option<ExitCode> {
     Some(ExitCode::from(code.unwrap_or(1)))
 }
 
+/// The file of this program. A build of the whole workspace may have put a new one in its place since it was started:
+/// Linux then says so behind the name.
+fn own_file() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find the file of this program")?;
+    let replaced = program.to_str().and_then(|name| name.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(program))
+}
+
 /// `command`, a cargo, with `--cfg` for the members of the workspace.
 pub(crate) fn with_cfg(mut command: Command, cfg: &str) -> Result<Command> {
     let folder = target().join("wrappers");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let wrapper = folder.join(format!("{PREFIX}{cfg}"));
-    let program = std::env::current_exe().context("cannot find the file of this program")?;
+    // Not the file of this very process: a build of the whole workspace may have put another in its place.
+    let program = target().join("debug").join(format!("xtask{}", std::env::consts::EXE_SUFFIX));
     if std::fs::read_link(&wrapper).ok().as_deref() != Some(program.as_path()) {
         // Whatever was there led to the program of another checkout.
         drop(std::fs::remove_file(&wrapper));
