@@ -25,14 +25,6 @@ pub(crate) fn run_if_called_as_one() -> Option<ExitCode> {
     Some(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// The file of this program. A build of the whole workspace may have put a new one in its place since it was started:
-/// Linux then says so behind the name.
-fn own_file() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot find the file of this program")?;
-    let replaced = program.to_str().and_then(|name| name.strip_suffix(" (deleted)")).map(PathBuf::from);
-    Ok(replaced.unwrap_or(program))
-}
-
 /// `command`, a cargo, with `--cfg` for the members of the workspace.
 pub(crate) fn with_cfg(mut command: Command, cfg: &str) -> Result<Command> {
     let folder = target().join("wrappers");

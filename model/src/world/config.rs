@@ -110,14 +110,15 @@ impl Config {
     pub fn full() -> Vec<Self> {
         let mut full = Self::bounded();
         for Self { name, limits, .. } in &mut full {
-            limits.ticks += 1;
             match *name {
-                "lease" => limits.rates = &[EVEN, AUTHORITY_FAST, VERIFIERS_FAST],
+                "lease" => limits.rates = &[EVEN, AUTHORITY_FAST],
+                "bound" => (limits.ticks, limits.rates) = (5, &[EVEN, AUTHORITY_FAST, VERIFIERS_FAST]),
                 "pair" => limits.renewals = [2, 2],
                 "restart" => limits.releases = [true, false],
+                "release" => limits.ticks = 2,
                 "feed" => limits.any_batches += 1,
-                "stamp" => limits.decisions += 1,
-                _ => limits.renewals[0] += 1,
+                "decision" => limits.rates = &[EVEN, AUTHORITY_FAST],
+                _ => limits.decisions += 1,
             }
         }
         full
