@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
+use propusk_core::log;
 use propusk_core::revocation;
 use propusk_core::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
 use propusk_core::store::{Client, StoreError};
@@ -26,7 +27,7 @@ pub(super) async fn handle(
     let client = client_auth::authenticate(&app, &headers, &form).await?;
     let seq = match revoke(&app, &origin, client, form.need("token")?).await? {
         Some(seq) => seq,
-        None => app.read(|tx, _| Ok::<_, StoreError>(tx.log_state()?.head)).await?,
+        None => app.read(|tx, _| log::nothing_changed(tx)).await?,
     };
     Ok((StatusCode::OK, [app.enforce(seq, wait).await.header()]).into_response())
 }
