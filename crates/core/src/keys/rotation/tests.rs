@@ -453,8 +453,8 @@ fn a_rotation_ends_when_everybody_is_back_or_gone() {
                 world.verifier_op(&Op::Reconnect(n));
             }
         }
-        // A rotation that was begun may end, and then the next key is staged.
-        for _ in 0..3 {
+        // A rotation that was begun ends, and then the next key is staged.
+        for _ in 0..=(SETTLE + MAX_AGE + HEARD_OF).as_secs() {
             world.calm_second()?;
         }
         world.apply(&Op::Rotate)?;
