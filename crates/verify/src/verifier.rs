@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::cache::{Cache, CacheLimits, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Moment, SystemClock};
 use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
 use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, Stamp, View};
 use crate::jose::KeyRing;
@@ -179,7 +179,7 @@ impl Verifier {
 
     fn is_fresh(&self, view: &View) -> bool {
         let now = self.0.clock.moment();
-        view.age(now) <= self.0.fresh_for
+        view.fresh_as_of() > Moment::BEGINNING && view.age(now) <= self.0.fresh_for
     }
 
     /// What memory says; `None` if current state has to be asked for.
