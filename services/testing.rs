@@ -4,13 +4,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::Router;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use propusk_verify::check::{BoxFuture, CheckItem, CheckReply, CheckUnavailable, CheckVerdict, OnlineCheck};
+use propusk_verify::decision::PastBound;
+use propusk_verify::feed::FeedOptions;
 use propusk_verify::jose::{KeyRing, VerifyingKey};
 use propusk_verify::{KeySource, Verifier};
 use serde_json::{Value, json};
@@ -20,6 +23,25 @@ pub(crate) const ISSUER: &str = "https://id.example";
 
 /// Where nobody listens: only the system may, and it does not.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// What a service is told that is alone in the world.
+pub(crate) fn config(service: &str, dir: &Path) -> demo_common::Config {
+    demo_common::Config {
+        issuer: ISSUER.into(),
+        feed: NOWHERE.into(),
+        authority: NOWHERE.into(),
+        client_id: service.into(),
+        client_secret: "psk_secret".to_owned().into(),
+        roots_pem: None,
+        database: dir.join("test.sqlite"),
+        feed_options: FeedOptions::default(),
+        max_staleness: Duration::from_secs(5),
+        past_bound: PastBound::Refuse,
+        leeway: Duration::from_secs(5),
+        debug_headers: false,
+        ops_anywhere: false,
+    }
+}
 
 /// An issuer of tokens, who also knows their current state.
 pub(crate) struct Issuer {
@@ -91,7 +113,7 @@ impl OnlineCheck for State {
                 let next = self.next.lock().unwrap().pop_front();
                 answers.push(next.unwrap_or_else(|| Ok(self.good.clone()))?);
             }
-            Ok(CheckReply { as_of_seq: 7, answers })
+            Ok(CheckReply { as_of_seq: 7, floor: 0, answers })
         })
     }
 }

@@ -34,6 +34,11 @@ impl Data {
         self.dir.path().join("authority.db")
     }
 
+    /// What the authority logs.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.path().join("authority.log")
+    }
+
     /// A database of the same kind beside it, for the bare figures.
     pub(crate) fn bare_database(&self) -> PathBuf {
         self.dir.path().join("bare.db")

@@ -4,6 +4,7 @@
 //! `cargo xtask bench NAME` builds and runs this with optimisation. Each benchmark is a module and a subcommand; all
 //! print one table and write the same as JSON where they are told to.
 
+mod authority;
 mod child;
 mod data;
 mod feed;
@@ -30,6 +31,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Benchmark {
+    /// Tokens, refreshes, introspection and sign-ins of one core, with few people and with a million.
+    Authority(authority::Arguments),
     /// Enforced revocation, lag under load, online checks, idle verifiers, snapshots.
     Feed(feed::Arguments),
     /// One decision of the verifier beside the least that it could cost.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
 /// Whether every number was reached.
 fn run(benchmark: Benchmark) -> Result<bool> {
     match benchmark {
+        Benchmark::Authority(arguments) => authority::run(&arguments),
         Benchmark::Feed(arguments) => feed::run(&arguments),
         Benchmark::Verify(arguments) => verify::run(&arguments),
         Benchmark::ServeAuthority => child::authority::serve().map(|()| true),

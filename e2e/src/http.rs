@@ -1,6 +1,7 @@
 //! One request, one answer, and assertions that show both when they fail.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ impl Http {
     /// With a pool of connections of its own.
     pub fn new() -> Self {
         Self { client: builder().build().expect("a client") }
+    }
+
+    /// The same, calling from this address of the machine.
+    pub fn from_address(address: IpAddr) -> Self {
+        Self { client: builder().local_address(address).build().expect("a client") }
     }
 
     /// The same, trusting these certificates and no others.

@@ -14,6 +14,7 @@
 //! | [`leak`] | the authority's private keys, for whoever has its files and its key-encryption key |
 //! | [`stand_in`] | small servers that take the place of a part or are the attacker's own |
 //! | [`proxy`] | a connection that is cut, delayed and repeated on its way |
+//! | [`python`] | Python environments for what is not ours |
 //! | [`raw`] | bytes on a socket, for requests that no HTTP library would send |
 //!
 //! A test is an ordinary `#[test]` around [`run`]: all of them share one runtime, so that connections outlive a test. One
@@ -33,6 +34,7 @@ pub mod leak;
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod raw;
 pub mod stand_in;
 pub mod system;

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Default)]
 struct State {
     pages: HashMap<String, (String, Vec<u8>)>,
+    otherwise: Option<(String, Vec<u8>)>,
     heads: Vec<String>,
 }
 
@@ -51,6 +52,11 @@ impl StandIn {
         self.state.lock().expect("state").pages.insert(path.to_owned(), page);
     }
 
+    /// What every other path answers from now on, whatever the method.
+    pub fn otherwise(&self, content_type: &str, body: impl Into<Vec<u8>>) {
+        self.state.lock().expect("state").otherwise = Some((content_type.to_owned(), body.into()));
+    }
+
     /// The heads of all requests so far, request line first.
     pub fn heads(&self) -> Vec<String> {
         self.state.lock().expect("state").heads.clone()
@@ -73,15 +79,26 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     }
     let text = String::from_utf8_lossy(&request).into_owned();
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    // Read to its end: a connection that is closed before is reset, and the answer may be lost with it.
+    let mut body = vec![0; length(&text)];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
     let answer = {
         let mut state = state.lock().expect("state");
         state.heads.push(text);
-        match state.pages.get(&path) {
+        match state.pages.get(&path).or(state.otherwise.as_ref()) {
             Some((content_type, body)) => answer("200 OK", content_type, body),
             None => answer("404 Not Found", "text/plain", b"nothing here"),
         }
     };
     drop(stream.write_all(&answer).await);
+}
+
+fn length(head: &str) -> usize {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    length.filter_map(|value| value.parse().ok()).next().unwrap_or(0)
 }
 
 fn answer(status: &str, content_type: &str, body: &[u8]) -> Vec<u8> {

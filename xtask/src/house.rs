@@ -14,9 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("propusk-store", &["propusk-core", "propusk-verify"]),
     ("propusk-server", &["propusk-core", "propusk-store", "propusk-verify"]),
     ("propusk-gateway", &["propusk-verify"]),
-    ("demo-users", &["propusk-verify"]),
-    ("demo-posts", &["propusk-verify"]),
-    ("demo-cars", &["propusk-verify"]),
+    ("demo-common", &["propusk-verify"]),
+    ("demo-users", &["demo-common", "propusk-verify"]),
+    ("demo-posts", &["demo-common", "propusk-verify"]),
+    ("demo-cars", &["demo-common", "propusk-verify"]),
     (
         "propusk",
         &[
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "propusk-store",
             "propusk-server",
             "propusk-gateway",
+            "demo-common",
             "demo-users",
             "demo-posts",
             "demo-cars",

@@ -9,6 +9,7 @@ mod generated;
 mod house;
 mod hygiene;
 mod model;
+mod passwords;
 mod steps;
 mod suite;
 mod tools;
@@ -27,6 +28,7 @@ cargo xtask <task>
   bench     measure what is promised, in a release build: `bench feed`; `bench help` lists what there is
   fuzz      inputs that nobody would write, for a minute each target or for as many seconds as are named
   example   write propusk.example.toml anew from the registry of configuration keys
+  passwords write the built-in list of common passwords anew, from the version of zxcvbn that Cargo.lock names
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["example"] => generated::write_example(),
+        ["passwords"] => passwords::write(),
         [] | ["help" | "--help" | "-h"] => {
             eprint!("{USAGE}");
             return ExitCode::SUCCESS;

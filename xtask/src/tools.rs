@@ -25,7 +25,7 @@ const TOOLS: &[Tool] = &[
         install: "sudo apt-get install gcc libc6-dev",
     },
     Tool {
-        what: "Python 3 with venv and pip (for the test with a Flask service)",
+        what: "Python 3 with venv and pip (for a Flask service and for Schemathesis, which the tests run)",
         probe: &["python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
         install: "sudo apt-get install python3 python3-venv",

@@ -27,11 +27,22 @@ pub(crate) const SERVICES: [&str; 3] = ["users", "posts", "cars"];
 
 /// What the child is told.
 #[derive(Serialize, Deserialize)]
-struct Spec {
+pub(crate) struct Spec {
     database: PathBuf,
     kek: String,
     admin_secret: String,
     lease_ms: u64,
+}
+
+impl Spec {
+    pub(crate) fn new(data: &Data, lease: Duration) -> Result<Self> {
+        Ok(Self {
+            database: data.database(),
+            kek: data.kek.clone(),
+            admin_secret: data.admin_secret.clone(),
+            lease_ms: u64::try_from(lease.as_millis())?,
+        })
+    }
 }
 
 /// What it answers.
@@ -73,7 +84,7 @@ pub(crate) fn serve() -> Result<()> {
 }
 
 /// The product's defaults, but for tokens that last as long as a benchmark and passwords that cost nothing.
-fn config(spec: Spec) -> Result<ServerConfig> {
+pub(crate) fn config(spec: Spec) -> Result<ServerConfig> {
     let settings = Settings {
         access_ttl: MAX_ACCESS_TTL,
         argon2: Argon2Settings { m_kib: 8, t: 1, p: 1 },
@@ -85,6 +96,8 @@ fn config(spec: Spec) -> Result<ServerConfig> {
         synchronous: Synchronous::Full,
         kek: Kek::from_text(&spec.kek)?,
         hash_queue: 64,
+        throttle: Some(Duration::from_secs(60)),
+        trusted_proxies: Vec::new(),
         key_schedule: Schedule {
             settle: Duration::from_secs(60),
             max_age: Duration::from_secs(60),
@@ -118,12 +131,7 @@ impl Authority {
 
     /// Starts one on data whose clients were made by an earlier start.
     pub(crate) async fn start_again(data: &Data, lease: Duration, mut secrets: Secrets) -> Result<Self> {
-        let spec = Spec {
-            database: data.database(),
-            kek: data.kek.clone(),
-            admin_secret: data.admin_secret.clone(),
-            lease_ms: u64::try_from(lease.as_millis())?,
-        };
+        let spec = Spec::new(data, lease)?;
         let served: Served<Ready> = Served::start("serve-authority", &spec).await?;
         secrets.extend(served.ready.secrets.clone());
         let http = reqwest::Client::builder().tcp_nodelay(true).build()?;

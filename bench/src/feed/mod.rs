@@ -3,7 +3,7 @@
 //! The authority runs in a child process; verifiers are real ones, each with a connection of its own, in this process.
 //! Each has half of the machine's cores.
 
-mod bare;
+pub(crate) mod bare;
 mod fleet;
 mod idle;
 mod load;

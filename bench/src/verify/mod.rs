@@ -10,6 +10,7 @@
     reason = "a benchmark that cannot be set up ends by panicking"
 )]
 
+mod layer;
 mod rows;
 mod tokens;
 
@@ -57,7 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     } else {
         Size { rounds: 31, slice: Duration::from_millis(30), many: 1_000_000 }
     };
-    let report = Report { benchmark: "verify", is_quick: arguments.quick, cores: cores(), rows: rows::all(size) };
+    let mut rows = rows::all(size);
+    rows.push(layer::row(size));
+    let report = Report { benchmark: "verify", is_quick: arguments.quick, cores: cores(), rows };
     report.publish(arguments.json.as_deref())?;
     Ok(report.is_met())
 }

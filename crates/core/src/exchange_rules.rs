@@ -37,6 +37,9 @@ pub fn put(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, rule: &ExchangeRule) ->
             return Err(ExchangeRuleError::UnknownService(service.clone()));
         }
     }
+    if tx.exchange_rule(&rule.actor, &rule.audience)?.as_ref() == Some(rule) {
+        return Ok(log::nothing_changed(tx)?);
+    }
     tx.put_exchange_rule(rule)?;
     tx.append_audit(&entry(actor, "exchange_rule_put", &rule.actor, &rule.audience), env.now)?;
     Ok(log::nothing_changed(tx)?)

@@ -142,6 +142,12 @@ impl UserId {
     pub fn generate(random: &dyn Random) -> Self {
         Self(format!("u_{}", random_text(random)))
     }
+
+    /// The id that is made of these bits: for somebody who is to have the same id whenever the same thing is said.
+    pub(crate) fn of_bits(bits: [u8; 16]) -> Self {
+        use base64ct::{Base64UrlUnpadded, Encoding as _};
+        Self(format!("u_{}", Base64UrlUnpadded::encode_string(&bits)))
+    }
 }
 
 impl SessionId {

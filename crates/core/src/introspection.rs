@@ -1,12 +1,13 @@
 //! RFC 7662: whether a token is active, for those who may know.
 
-use propusk_verify::check::{CheckItem, CheckVerdict};
+use propusk_verify::check::CheckItem;
 use propusk_verify::token::VerifiedToken;
 use serde::Serialize;
 
 use crate::env::Env;
-use crate::id::{Subject, UserId};
-use crate::log;
+use crate::id::{ServiceId, Subject, UserId};
+use crate::log::{self, Standing};
+use crate::roles;
 use crate::secret::PlainSecret;
 use crate::sessions;
 use crate::store::{Client, StoreError, Tx};
@@ -56,8 +57,17 @@ pub fn access_token(tx: &dyn Tx, asking: &Client, token: &VerifiedToken) -> Resu
     if claims.aud != asking.id.as_str() && claims.client_id != asking.id.as_str() {
         return Ok(None);
     }
-    let CheckVerdict::Good { roles, .. } = log::judge(tx, &CheckItem::of(token))? else { return Ok(None) };
-    let Some(username) = username(tx, &claims.sub)? else { return Ok(None) };
+    if log::floor_has_passed(tx, claims.exp)? {
+        return Ok(None);
+    }
+    if log::standing(tx, &CheckItem::of(token))? != Standing::Good {
+        return Ok(None);
+    }
+    let (Ok(subject), Ok(audience)) = (claims.sub.parse::<Subject>(), claims.aud.parse::<ServiceId>()) else {
+        return Ok(None);
+    };
+    let roles = roles::held_at(tx, &subject, &audience)?.iter().map(ToString::to_string).collect();
+    let Some(username) = username(tx, &subject)? else { return Ok(None) };
     Ok(Some(Active {
         active: true,
         sub: claims.sub.clone(),
@@ -111,11 +121,10 @@ pub fn refresh_token(
     }))
 }
 
-fn username(tx: &dyn Tx, sub: &str) -> Result<Option<String>, StoreError> {
-    match sub.parse::<Subject>() {
-        Ok(Subject::User(id)) => username_of(tx, &id),
-        Ok(Subject::Client(id)) => Ok(Some(id.to_string())),
-        Err(_) => Ok(None),
+fn username(tx: &dyn Tx, subject: &Subject) -> Result<Option<String>, StoreError> {
+    match subject {
+        Subject::User(id) => username_of(tx, id),
+        Subject::Client(id) => Ok(Some(id.to_string())),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod clients;
+pub mod cursor;
 pub mod env;
 pub mod exchange_rules;
 pub mod feed;
@@ -20,6 +21,7 @@ pub mod keys;
 pub mod log;
 pub mod mint;
 pub mod password;
+pub mod recovery;
 pub mod registration;
 pub mod revocation;
 pub mod roles;
@@ -29,6 +31,8 @@ pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod target;
+pub mod transfer;
+pub mod throttle;
 pub mod username;
 pub mod users;
 pub mod version;

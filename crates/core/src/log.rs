@@ -142,16 +142,15 @@ pub fn limits(now: Timestamp, leeway: Duration) -> (u64, u64) {
 
 /// What the log and the current status say of a token whose signature, issuer, audience and times were checked.
 ///
-/// A known "no" comes first: refused beats stale. A good one is told the subject's current roles and permissions.
+/// A good one is told the subject's current roles and permissions.
 ///
 /// # Errors
 /// When the store fails.
 pub fn judge(tx: &dyn Tx, item: &CheckItem) -> Result<CheckVerdict, StoreError> {
-    if is_refused(tx, item)? {
-        return Ok(CheckVerdict::Refused);
-    }
-    if is_stale(tx, item)? {
-        return Ok(CheckVerdict::Stale);
+    match standing(tx, item)? {
+        Standing::Refused => return Ok(CheckVerdict::Refused),
+        Standing::Stale => return Ok(CheckVerdict::Stale),
+        Standing::Good => {}
     }
     let (Ok(subject), Ok(audience)) = (item.sub.parse::<Subject>(), item.aud.parse::<ServiceId>()) else {
         return Ok(CheckVerdict::Refused);
@@ -163,37 +162,77 @@ pub fn judge(tx: &dyn Tx, item: &CheckItem) -> Result<CheckVerdict, StoreError> 
     })
 }
 
-fn is_refused(tx: &dyn Tx, item: &CheckItem) -> Result<bool, StoreError> {
-    if tx.last_event(TOKEN_REVOKED, &item.jti)?.is_some() {
-        return Ok(true);
-    }
-    if let Some(sid) = &item.sid
-        && tx.last_event(SESSION_REVOKED, sid)?.is_some()
-    {
-        return Ok(true);
-    }
-    let client = std::iter::once(item.client_id.as_str());
-    for subject in std::iter::once(item.sub.as_str()).chain(client).chain(item.actors.iter().map(String::as_str)) {
-        if hit_after(tx, SUBJECT_ENDED, subject, item.epoch)? || !is_enabled(tx, subject)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether a token that ends at `exp`, Unix seconds, is expired whatever a clock says: what hit it may be forgotten.
+///
+/// # Errors
+/// When the store fails.
+pub fn floor_has_passed(tx: &dyn Tx, exp: u64) -> Result<bool, StoreError> {
+    Ok(exp <= tx.log_state()?.floor)
 }
 
-fn is_stale(tx: &dyn Tx, item: &CheckItem) -> Result<bool, StoreError> {
-    for subject in std::iter::once(&item.sub).chain(&item.actors) {
-        if hit_after(tx, SUBJECT_CHANGED, subject, item.epoch)? {
-            return Ok(true);
-        }
-    }
-    Ok(hit_after(tx, ALL_CHANGED, &item.aud, item.epoch)?
-        || hit_after(tx, ALL_CHANGED, EVERY_AUDIENCE, item.epoch)?
-        || tx.last_event(KEY_REVOKED, &item.kid)?.is_some())
+/// How a token stands, whatever its subject may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It, or somebody in it, was revoked, ended or disabled.
+    Refused,
+    /// Something that it says may be so no more.
+    Stale,
+    /// Neither.
+    Good,
 }
 
-fn hit_after(tx: &dyn Tx, kind: &str, key: &str, epoch: u64) -> Result<bool, StoreError> {
-    Ok(tx.last_event(kind, key)?.is_some_and(|seq| epoch < seq))
+/// The same as [`judge`] without roles. A known "no" comes first: refused beats stale.
+///
+/// # Errors
+/// When the store fails.
+pub fn standing(tx: &dyn Tx, item: &CheckItem) -> Result<Standing, StoreError> {
+    let hits = hits(item);
+    let wanted: Vec<(&str, &str)> = hits.iter().map(|hit| (hit.kind, hit.key)).collect();
+    let found = tx.last_events(&wanted)?;
+    let is_hit = |standing| {
+        hits.iter().zip(&found).any(|(hit, seq)| hit.makes == standing && seq.is_some_and(|seq| hit.after < seq))
+    };
+    if is_hit(Standing::Refused) {
+        return Ok(Standing::Refused);
+    }
+    for subject in subjects(item) {
+        if !is_enabled(tx, subject)? {
+            return Ok(Standing::Refused);
+        }
+    }
+    Ok(if is_hit(Standing::Stale) { Standing::Stale } else { Standing::Good })
+}
+
+/// An event that would hit a token, if it is in the log after a position.
+struct Hit<'a> {
+    kind: &'static str,
+    key: &'a str,
+    after: u64,
+    makes: Standing,
+}
+
+fn hits(item: &CheckItem) -> Vec<Hit<'_>> {
+    // What is named by itself is hit whenever that was: no event has the position 0.
+    let refused = |kind, key, after| Hit { kind, key, after, makes: Standing::Refused };
+    let stale = |kind, key, after| Hit { kind, key, after, makes: Standing::Stale };
+    let mut hits = vec![
+        refused(TOKEN_REVOKED, item.jti.as_str(), 0),
+        stale(ALL_CHANGED, item.aud.as_str(), item.epoch),
+        stale(ALL_CHANGED, EVERY_AUDIENCE, item.epoch),
+        stale(KEY_REVOKED, item.kid.as_str(), 0),
+    ];
+    hits.extend(item.sid.iter().map(|sid| refused(SESSION_REVOKED, sid.as_str(), 0)));
+    hits.extend(subjects(item).map(|subject| refused(SUBJECT_ENDED, subject, item.epoch)));
+    let changeable = std::iter::once(&item.sub).chain(&item.actors);
+    hits.extend(changeable.map(|subject| stale(SUBJECT_CHANGED, subject.as_str(), item.epoch)));
+    hits
+}
+
+/// Everybody in it, each once: whom it speaks for, who got it, and who acts.
+fn subjects(item: &CheckItem) -> impl Iterator<Item = &str> {
+    let (sub, client) = (item.sub.as_str(), item.client_id.as_str());
+    let others = std::iter::once(client).chain(item.actors.iter().map(String::as_str));
+    std::iter::once(sub).chain(others.filter(move |other| *other != sub))
 }
 
 /// Whether a subject exists and is not disabled. Ids are never used twice, so one that is gone is refused.

@@ -7,6 +7,7 @@ use crate::clients::{ClientChangeError, entry, expect_not_built_in};
 use crate::env::{Env, Timestamp};
 use crate::id::{ClientId, ServiceId, Subject};
 use crate::log::{self, Change};
+use crate::roles::Admins;
 use crate::secret::{CLIENT_SECRET_PREFIX, PlainSecret};
 use crate::store::{AuthMethod, Client, GoneId, GrantType, PreviousSecret, Tx};
 use crate::version::Expected;
@@ -109,7 +110,11 @@ pub fn change(
     if client == before {
         return Ok((client, log::nothing_changed(tx)?));
     }
+    let admins = Admins::before(tx)?;
     tx.update_client(&client)?;
+    if !admins.are_left(tx)? {
+        return Err(ClientChangeError::LastAdmin);
+    }
     tx.append_audit(&entry(actor, "client_changed", id), env.now)?;
     let client = tx.client(id)?.ok_or(ClientChangeError::Unknown)?;
     let seq = log::append(tx, env, &Change::SubjectChanged(Subject::Client(id.clone())))?;

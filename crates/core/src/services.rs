@@ -56,6 +56,8 @@ pub struct ServiceChange {
     pub resource_uri: Option<Option<String>>,
     /// Another life of access tokens, or that of the setting.
     pub access_ttl_s: Option<Option<u32>>,
+    /// Another time between rotations of its keys, or that of the setting.
+    pub rotate_every_s: Option<Option<u32>>,
 }
 
 /// Changes a service; tokens that are out stay as they are. Answers what became of it, and the head of the log.
@@ -77,6 +79,7 @@ pub fn change(
     let mut service = before.clone();
     service.resource_uri = change.resource_uri.unwrap_or(service.resource_uri);
     service.access_ttl_s = change.access_ttl_s.unwrap_or(service.access_ttl_s);
+    service.rotate_every_s = change.rotate_every_s.unwrap_or(service.rotate_every_s);
     if service != before {
         if !tx.update_service(&service)? {
             return Err(ServiceError::Exists);
@@ -132,5 +135,5 @@ fn take_from_clients(tx: &mut dyn Tx, id: &ServiceId) -> Result<(), StoreError> 
 }
 
 fn entry(actor: &Actor, action: &'static str, id: &ServiceId) -> AuditEntry {
-    AuditEntry { service: Some(id.to_string()), ..actor.entry(action, "ok") }
+    AuditEntry { subject: id.to_string(), service: Some(id.to_string()), ..actor.entry(action, "ok") }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::password::Blocklist;
+
 /// The authority's settings. [`Settings::new`] has the defaults; the process that reads the configuration fills it.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub password_min_length: usize,
     /// Longest password, in code points after NFKC.
     pub password_max_length: usize,
+    /// Passwords that nobody may take, beside the common ones.
+    pub password_blocklist: Blocklist,
     /// Parameters of argon2id.
     pub argon2: Argon2Settings,
 }
@@ -52,6 +56,7 @@ impl Settings {
             refresh_grace: Duration::from_secs(20),
             password_min_length: 15,
             password_max_length: 128,
+            password_blocklist: Blocklist::default(),
             argon2: Argon2Settings { m_kib: 19_456, t: 2, p: 1 },
         }
     }

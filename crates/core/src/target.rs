@@ -34,18 +34,12 @@ pub enum TargetError {
 /// # Errors
 /// [`TargetError`].
 pub fn of_client(tx: &dyn Tx, client: &Client, target: &Target) -> Result<Service, TargetError> {
-    let id = match named(tx, target)? {
-        Some(service) => service.id,
-        None => match client.audiences.as_slice() {
-            [only] => only.clone(),
-            [] => return Err(TargetError::NotAllowed),
-            _ => return Err(TargetError::Ambiguous),
-        },
-    };
-    if !client.audiences.contains(&id) {
-        return Err(TargetError::NotAllowed);
+    match (named(tx, target)?, client.audiences.as_slice()) {
+        (Some(service), allowed) if allowed.contains(&service.id) => Ok(service),
+        (None, [only]) => tx.service(only)?.ok_or(TargetError::NotAllowed),
+        (Some(_), _) | (None, []) => Err(TargetError::NotAllowed),
+        (None, _) => Err(TargetError::Ambiguous),
     }
-    tx.service(&id)?.ok_or(TargetError::NotAllowed)
 }
 
 /// The service that somebody asks for who may have any: the built-in `auth-api`, whose default is the authority.

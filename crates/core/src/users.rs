@@ -236,6 +236,18 @@ pub fn change_password(
     Ok(log::append(tx, env, &Change::SubjectChanged(Subject::User(id.clone())))?)
 }
 
+/// Stores another hash of the same password in the place of `old`, unless that is not there any more. Answers the hash
+/// that is there now. It is no change of the person: no session ends, nothing is audited.
+///
+/// # Errors
+/// When the store fails.
+pub fn renew_password_hash(tx: &mut dyn Tx, id: &UserId, old: &str, new: String) -> Result<Option<String>, StoreError> {
+    if tx.renew_password_hash(id, old, &new)? {
+        return Ok(Some(new));
+    }
+    Ok(tx.user(id)?.and_then(|user| user.password_hash))
+}
+
 fn end_everything(tx: &mut dyn Tx, env: Env<'_>, mut user: User) -> Result<u64, StoreError> {
     tx.end_sessions_of(&user.id, env.now)?;
     // The event's place is known only once it is appended; both are in this transaction.

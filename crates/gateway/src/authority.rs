@@ -3,12 +3,13 @@
 //! It is not `propusk_verify`'s token client because it must pass on more: the request id, the address and browser of
 //! the person who signs in, and when to try again if the authority has no time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, FORWARDED, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
@@ -17,12 +18,12 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::body::RequestBody;
+use crate::forwarded;
 use crate::gateway::Context;
 use crate::pool::{SendError, SendTimeouts, Upstream};
 use crate::secret::Secret;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How far the end of a session has come.
 pub(crate) const ENFORCEMENT: HeaderName = HeaderName::from_static("propusk-enforcement");
 /// No answer of the authority that we read is longer.
@@ -80,7 +81,8 @@ pub(crate) enum AuthorityError {
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     pub(crate) request_id: String,
-    pub(crate) address: String,
+    /// Who is behind it; `None` where nobody is.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) user_agent: Option<HeaderValue>,
 }
 
@@ -89,7 +91,7 @@ impl Asker {
     pub(crate) fn of(context: &Context, user_agent: Option<&HeaderValue>) -> Self {
         Self {
             request_id: context.request_id.clone(),
-            address: context.origin.client.to_string(),
+            address: Some(context.origin.client),
             user_agent: user_agent.cloned(),
         }
     }
@@ -169,7 +171,7 @@ impl Authority {
         request_id: &str,
     ) -> Result<Tokens, AuthorityError> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("audience", audience)];
-        let asker = Asker { request_id: request_id.to_owned(), address: String::new(), user_agent: None };
+        let asker = Asker { request_id: request_id.to_owned(), address: None, user_agent: None };
         self.tokens(&form, &asker).await
     }
 
@@ -180,7 +182,7 @@ impl Authority {
         request_id: &str,
     ) -> Result<Option<HeaderValue>, AuthorityError> {
         let form = [("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-        let asker = Asker { request_id: request_id.to_owned(), address: String::new(), user_agent: None };
+        let asker = Asker { request_id: request_id.to_owned(), address: None, user_agent: None };
         let (answer, body) = self.call(self.form_request("/oauth/revoke", &form, &asker)?).await?;
         if answer.status().is_success() {
             return Ok(answer.headers().get(ENFORCEMENT).cloned());
@@ -220,10 +222,8 @@ impl Authority {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(AUTHORIZATION, self.authorization.clone());
-        if let Ok(address) = HeaderValue::from_str(&asker.address)
-            && !address.is_empty()
-        {
-            headers.insert(FORWARDED_FOR, address);
+        if let Some(Ok(address)) = asker.address.map(|address| HeaderValue::try_from(forwarded::node(address))) {
+            headers.insert(FORWARDED, address);
         }
         if let Some(user_agent) = &asker.user_agent {
             headers.insert(USER_AGENT, user_agent.clone());

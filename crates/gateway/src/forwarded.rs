@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use http::header::{FORWARDED, HOST, HeaderValue};
 use http::{HeaderMap, HeaderName};
-
-use crate::config::Network;
+use propusk_verify::forwarded::{Network, client_address};
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -27,10 +26,13 @@ impl Origin {
     /// Reads it off a request that came from `peer`. `is_https` is what browsers see when no proxy says otherwise.
     pub(crate) fn of(headers: &HeaderMap, peer: IpAddr, trusted: &[Network], is_https: bool) -> Self {
         let peer = peer.to_canonical();
-        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-        let from_proxy = is_trusted(peer);
-        let client = if from_proxy { farthest(headers, peer, is_trusted) } else { peer };
-        Self { client, trusted: from_proxy, host: headers.get(HOST).cloned(), is_https }
+        let from_proxy = trusted.iter().any(|network| network.contains(peer));
+        Self {
+            client: client_address(headers, peer, trusted),
+            trusted: from_proxy,
+            host: headers.get(HOST).cloned(),
+            is_https,
+        }
     }
 
     /// Whether what a proxy in front says about the client is believed.
@@ -65,22 +67,13 @@ impl Origin {
         if let Some(host) = &self.host {
             headers.insert(FORWARDED_HOST, host.clone());
         }
-        let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-        set(headers, &FORWARDED, &format!("for={node};host=\"{host}\";proto={proto}"));
+        set(headers, &FORWARDED, &format!("{};host=\"{host}\";proto={proto}", node(peer)));
     }
 }
 
-/// The first address, from our side, that is no listed proxy.
-fn farthest(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
-    let mut client = peer;
-    for text in joined(headers).unwrap_or_default().rsplit(',') {
-        let Ok(address) = text.trim().parse::<IpAddr>() else { break };
-        client = address.to_canonical();
-        if !is_trusted(client) {
-            break;
-        }
-    }
-    client
+/// An address as RFC 7239 section 4 writes it.
+pub(crate) fn node(address: IpAddr) -> String {
+    if address.is_ipv6() { format!("for=\"[{address}]\"") } else { format!("for={address}") }
 }
 
 fn joined(headers: &HeaderMap) -> Option<String> {

@@ -76,11 +76,7 @@ impl DataDir {
 
     /// Takes a directory for this process, and makes it if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let cannot = || format!("cannot use {} as data directory", path.display());
-        for folder in [path.to_owned(), path.join("clients")] {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
-        }
-        let path = path.canonicalize().with_context(cannot)?;
+        let path = made(path)?;
         let lock = take_lock(&path)?;
         check_format(&path)?;
         Ok(Self { path, _lock: lock, _temporary: None })
@@ -98,9 +94,7 @@ impl DataDir {
 
     /// Makes the key-encryption key if there is none; its file.
     pub(crate) fn kek_file(&self) -> Result<PathBuf> {
-        let path = self.file("kek");
-        private::read_or_make(&path, || Kek::generate_text(&SystemRandom))?;
-        Ok(path)
+        Ok(kek_file(&self.path)?.0)
     }
 
     /// Makes the key that seals cookies if there is none; its file.
@@ -148,6 +142,37 @@ pub(crate) struct ClientSecrets {
     pub(crate) all: BTreeMap<String, PlainSecret>,
     /// The clients whose files were not there.
     pub(crate) made: Vec<&'static str>,
+}
+
+/// Makes a directory if it is not there, without taking it: for what works on its database alone, which has a lock of its
+/// own. The services of an `up` whose authority was stopped may go on meanwhile.
+pub(crate) fn prepare(path: &Path) -> Result<PathBuf> {
+    let path = made(path)?;
+    check_format(&path)?;
+    Ok(path)
+}
+
+/// The file with the authority's data in a data directory.
+pub(crate) fn authority_database(path: &Path) -> PathBuf {
+    path.join("authority.db")
+}
+
+/// Makes the key-encryption key of a data directory if there is none; its file, and whether it was made.
+pub(crate) fn kek_file(path: &Path) -> Result<(PathBuf, bool)> {
+    let (path, mut is_new) = (path.join("kek"), false);
+    private::read_or_make(&path, || {
+        is_new = true;
+        Kek::generate_text(&SystemRandom)
+    })?;
+    Ok((path, is_new))
+}
+
+fn made(path: &Path) -> Result<PathBuf> {
+    let cannot = || format!("cannot use {} as data directory", path.display());
+    for folder in [path.to_owned(), path.join("clients")] {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
+    }
+    path.canonicalize().with_context(cannot)
 }
 
 fn take_lock(path: &Path) -> Result<File> {

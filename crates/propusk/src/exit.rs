@@ -51,6 +51,17 @@ impl Failure {
         Self { problem: Some(problem), ..Self::new(exit, anyhow::Error::msg(text)) }
     }
 
+    /// Which problem the authority named, without its prefix.
+    pub(crate) fn slug(&self) -> Option<&str> {
+        self.problem.as_ref()?.get("type")?.as_str()?.strip_prefix("urn:propusk:problem:")
+    }
+
+    /// With what to try next, for people.
+    pub(crate) fn advise(mut self, advice: &str) -> Self {
+        self.error = anyhow::anyhow!("{:#}. {advice}", self.error);
+        self
+    }
+
     /// Tells it on standard error: in words, or as a problem document (RFC 9457).
     pub(crate) fn report(&self, as_json: bool) {
         if as_json {

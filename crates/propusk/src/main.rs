@@ -6,19 +6,23 @@
 //! | [`serve`], [`up`] | one part, or the whole system |
 //! | [`demo`] | the narrated tour |
 //! | [`api`], [`token`] | commands for operators |
+//! | [`recovery`], [`doctor`] | restoring a backup, and finding what is wrong |
 
 mod api;
 mod cli;
+mod completions;
 mod config;
 mod config_command;
 mod data;
 mod demo;
+mod doctor;
 mod exit;
 mod log;
 mod memory;
 mod output;
 mod ports;
 mod private;
+mod recovery;
 mod run_file;
 mod secret;
 mod serve;
@@ -32,7 +36,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, FeedCommand};
 use exit::{Exit, Failure, Outcome};
 
 fn main() -> ExitCode {
@@ -42,7 +46,9 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let is_json = cli.command.is_json();
-    match run(cli.command) {
+    let outcome = run(cli.command);
+    log::flush();
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.report(is_json);
@@ -60,12 +66,25 @@ fn run(command: Command) -> Outcome {
         Command::Demo(args) => on_one_core(demo::run(args)),
         Command::Config(command) => config_command::run(command),
         Command::Login(args) => on_one_core(api::login::run(args)),
+        Command::Logout(args) => on_one_core(api::login::log_out(args)),
         Command::Keys(command) => on_one_core(api::keys::run(command)),
         Command::User(command) => on_one_core(api::users::run(command)),
+        Command::Group(command) => on_one_core(api::groups::run(command)),
         Command::Role(command) => on_one_core(api::roles::run(command)),
+        Command::Service(command) => on_one_core(api::services::run(command)),
+        Command::Client(command) => on_one_core(api::clients::run(command)),
+        Command::ExchangeRule(command) => on_one_core(api::exchange_rules::run(command)),
         Command::Session(command) => on_one_core(api::sessions::run(command)),
         Command::Token(command) => on_one_core(token::run(command)),
+        Command::Audit(command) => on_one_core(api::audit::run(command)),
         Command::Verifier(command) => on_one_core(api::verifiers::run(command)),
+        Command::Import(args) => on_one_core(api::transfer::import::run(args)),
+        Command::Export(args) => on_one_core(api::transfer::export::run(args)),
+        Command::Backup(args) => on_one_core(api::backup::run(args)),
+        Command::Restore(args) => on_one_core(recovery::restore(args)),
+        Command::Feed(FeedCommand::Restore(args)) => on_one_core(recovery::feed_restore(args)),
+        Command::Doctor(args) => on_one_core(doctor::run(args)),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 

@@ -75,17 +75,60 @@ pub(crate) fn read_or_make(
 
 /// Writes a file that only its owner can read. It is there whole or not at all, also after a power cut.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
-    let failed = |error| PrivateFileError::io(path, error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let temporary = folder.join(format!(".{name}.{}", std::process::id()));
-    // Left behind by a process with our id that died in the middle.
-    let _ = std::fs::remove_file(&temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&temporary, path).map_err(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    Reserved::replacing(path)?.fill(text).map(drop)
+}
+
+/// A file that only its owner can read, made sure of before there is something to write into it. Dropped unfilled, it
+/// leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    path: PathBuf,
+    folder: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Reserved {
+    /// In the place of what may be there.
+    pub(crate) fn replacing(path: &Path) -> Result<Self, PrivateFileError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let temporary = folder.join(format!(".{name}.{}", std::process::id()));
+        // Left behind by a process with our id that died in the middle.
+        let _ = std::fs::remove_file(&temporary);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = file.map_err(|error| PrivateFileError::io(path, error))?;
+        Ok(Self { path: path.to_owned(), folder: folder.to_owned(), temporary, file })
+    }
+
+    /// Only if there is none.
+    pub(crate) fn new_file(path: &Path) -> Result<Self, PrivateFileError> {
+        if path.symlink_metadata().is_ok() {
+            return Err(PrivateFileError::io(path, io::ErrorKind::AlreadyExists.into()));
+        }
+        Self::replacing(path)
+    }
+
+    /// Writes it. It is there whole or not at all.
+    pub(crate) fn fill(mut self, text: &str) -> Result<PathBuf, PrivateFileError> {
+        self.write(text).map_err(|error| PrivateFileError::io(&self.path, error))?;
+        Ok(self.path.clone())
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(b"\n")?;
+        self.file.sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // Filled, it is not there any more.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +163,22 @@ mod tests {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             assert_eq!(read(&path).unwrap().as_str(), "x");
         }
+    }
+
+    #[test]
+    fn what_was_reserved_and_not_filled_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        drop(Reserved::new_file(&path).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        Reserved::new_file(&path).unwrap().fill("psk_x").unwrap();
+        assert_eq!(read(&path).unwrap().as_str(), "psk_x");
+        assert!(Reserved::new_file(&path).unwrap_err().to_string().contains("exists"));
+        drop(Reserved::replacing(&path).unwrap());
+        assert_eq!(read(&path).unwrap().as_str(), "psk_x", "what was there stays until there is something better");
+        Reserved::replacing(&path).unwrap().fill("psk_y").unwrap();
+        assert_eq!(read(&path).unwrap().as_str(), "psk_y");
+        Reserved::new_file(&folder.path().join("nowhere/secret")).unwrap_err();
     }
 
     #[test]

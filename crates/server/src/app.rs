@@ -15,20 +15,27 @@ use propusk_core::settings::Settings;
 use propusk_core::store::{StoreError, Tx};
 use propusk_store::SqliteStore;
 use propusk_verify::clock::{Clock as _, SystemClock as BootClock};
+use propusk_verify::forwarded::Network;
 use propusk_verify::jose::KeyRing;
 use propusk_verify::token::{Claim, Profile, Reason, VerifiedToken, verify_access_token};
 use zeroize::Zeroizing;
 
 use crate::feed::FeedState;
 use crate::hashing::HashingPool;
+use crate::known_tokens::{self, KnownTokens, Rings};
+use crate::throttle::Throttle;
 
 /// Shared by all requests.
 pub(crate) struct App {
     pub(crate) store: SqliteStore,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) signer: Signer,
     pub(crate) hashing: HashingPool,
-    pub(crate) rings: ArcSwap<BTreeMap<ServiceId, PublicRing>>,
+    pub(crate) throttle: Throttle,
+    /// Whose word counts on where a request comes from.
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) rings: ArcSwap<Rings>,
+    pub(crate) known_tokens: KnownTokens,
     /// Since when they are served.
     pub(crate) published: Mutex<Published>,
     /// Held by the one that reads them again: what was read first is served first.
@@ -61,6 +68,18 @@ impl App {
         self.store.read(move |tx| job(tx, env())).await
     }
 
+    /// The same for an operation of a few point reads, on this thread if it can be.
+    pub(crate) async fn read_briefly<T, E>(
+        &self,
+        job: impl FnOnce(&dyn Tx, Env<'static>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.store.read_briefly(move |tx| job(tx, env())).await
+    }
+
     /// Runs an operation that writes; what it answers is durable.
     pub(crate) async fn write<T, E>(
         &self,
@@ -74,16 +93,30 @@ impl App {
     }
 
     /// Checks an access token of whatever audience of ours, against that audience's ring.
-    pub(crate) fn verify_any(&self, raw: &str) -> Result<VerifiedToken, Reason> {
+    pub(crate) fn verify_any(&self, raw: &str) -> Result<Arc<VerifiedToken>, Reason> {
+        if raw.len() > MAX_TOKEN_BYTES {
+            return Err(Reason::TooLarge);
+        }
+        let (rings, hash) = (self.rings.load(), known_tokens::hash(raw));
+        let now = SystemClock.now().unix_seconds();
+        if let Some(known) = self.known_tokens.get(&hash, &rings) {
+            let end = known.claims().exp.saturating_add(self.settings.leeway.as_secs());
+            return if now < end { Ok(known) } else { Err(Reason::ExpPast) };
+        }
         let audience = claimed_audience(raw).ok_or(Reason::Missing(Claim::Aud))?;
-        let rings = self.rings.load();
         let ring = audience.parse::<ServiceId>().ok().and_then(|id| rings.get(&id)).ok_or(Reason::AudWrong)?;
         let profile = Profile { issuer: self.settings.issuer.clone(), audience, leeway: self.settings.leeway };
-        verify_access_token(raw, &ring.ring, &profile, SystemClock.now().unix_seconds())
+        let token = Arc::new(verify_access_token(raw, &ring.ring, &profile, now)?);
+        self.known_tokens.put(hash, &rings, &token);
+        Ok(token)
     }
 
-    /// Signs on a thread where a millisecond of RSA holds nobody up.
+    /// Signs at once what takes microseconds, and on a thread of its own what takes a millisecond and would hold others
+    /// up: RSA.
     pub(crate) async fn sign(self: &Arc<Self>, token: UnsignedToken) -> Result<Zeroizing<String>, StoreError> {
+        if token.is_signed_fast() {
+            return self.signer.sign(&token).map_err(StoreError::failed);
+        }
         let app = Arc::clone(self);
         tokio::task::spawn_blocking(move || app.signer.sign(&token))
             .await
@@ -119,9 +152,6 @@ fn claimed_audience(raw: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Aud {
         aud: String,
-    }
-    if raw.len() > MAX_TOKEN_BYTES {
-        return None;
     }
     let claims = Base64UrlUnpadded::decode_vec(raw.split('.').nth(1)?).ok()?;
     serde_json::from_slice::<Aud>(&claims).ok().map(|claims| claims.aud)

@@ -101,7 +101,15 @@ pub(crate) async fn ensure_service(app: &Arc<App>, id: &str, alg: SigningAlg) ->
     if is_known.await? {
         return Ok(());
     }
-    let service = Service { id, alg, resource_uri: None, access_ttl_s: None, created_at: env().now, version: 1 };
+    let service = Service {
+        id,
+        alg,
+        resource_uri: None,
+        access_ttl_s: None,
+        rotate_every_s: None,
+        created_at: env().now,
+        version: 1,
+    };
     let maker = Arc::clone(app);
     let made = tokio::task::spawn_blocking(move || {
         let active = FreshKey::generate(maker.signer.kek(), &service, env())?;

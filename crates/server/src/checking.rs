@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use propusk_core::log;
-use propusk_core::store::StoreError;
+use propusk_core::store::{LogState, StoreError};
 use propusk_verify::check::{CheckItem, CheckReply, CheckUnavailable, OnlineCheck};
 
 use crate::app::App;
@@ -16,9 +16,9 @@ impl OnlineCheck for CommittedState {
     fn check(&self, items: Vec<CheckItem>) -> BoxFuture<'_, Result<CheckReply, CheckUnavailable>> {
         Box::pin(async move {
             let judged = self.0.read(move |tx, _| {
-                let as_of_seq = tx.log_state()?.head;
+                let LogState { head, floor, .. } = tx.log_state()?;
                 let answers = items.iter().map(|item| log::judge(tx, item)).collect::<Result<_, _>>()?;
-                Ok::<_, StoreError>(CheckReply { as_of_seq, answers })
+                Ok::<_, StoreError>(CheckReply { as_of_seq: head, floor, answers })
             });
             judged.await.map_err(|error| {
                 tracing::error!(%error, "a check could not be answered");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use propusk_core::keys::{Kek, Schedule};
 use propusk_core::secret::PlainSecret;
 use propusk_core::settings::Settings;
+use propusk_verify::forwarded::Network;
 
 /// Everything that [`crate::Authority::start`] needs, read and checked by whoever starts it.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub struct ServerConfig {
     pub kek: Kek,
     /// How many sign-ins may wait for a thread that hashes; more are answered 503.
     pub hash_queue: usize,
+    /// The longest that somebody waits after a failed sign-in; `None` slows nobody down.
+    pub throttle: Option<Duration>,
+    /// Proxies in front of it, whose `Forwarded` and `X-Forwarded-For` count.
+    pub trusted_proxies: Vec<Network>,
     /// When keys change; its `max_age` is that of key sets and PEM.
     pub key_schedule: Schedule,
     /// Serve the access-token keys of all audiences at `/.well-known/jwks.json`, giving up their isolation.

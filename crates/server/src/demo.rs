@@ -1,6 +1,9 @@
-//! The demo's data: three services, two people, an administrator, six clients. Made by `up` and by nothing else.
+//! The demo's data: three services, two people, an administrator, six clients. Made by `up` and by nothing else, once:
+//! from then on it is the administrator's, who may change and delete it like everything else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use propusk_core::audit::Actor;
 use propusk_core::env::{Random as _, SystemRandom};
@@ -8,19 +11,19 @@ use propusk_core::id::{ClientId, ServiceId, UserId};
 use propusk_core::password::Password;
 use propusk_core::roles::{self, AUTHORITY_SERVICE};
 use propusk_core::secret::{CLIENT_SECRET_PREFIX, PlainSecret};
-use propusk_core::store::{Client, ExchangeRule, GrantType, Holder, SigningAlg, SubjectKind, Tx};
+use propusk_core::store::{Client, ExchangeRule, GrantType, Holder, SigningAlg, SubjectKind, Tx, User};
 use propusk_core::users::{self, NewUser};
 
-use crate::Authority;
 use crate::app::{App, env};
 use crate::bootstrap::{BootstrapError, ensure_client, ensure_role, ensure_service, parse, role_grant};
+use crate::{Authority, ServerConfig, StartError};
 
 /// What was made. A secret is there only if it was made by this very call: no one can read it back.
 #[derive(Debug)]
 pub struct DemoData {
-    /// `admin`.
-    pub admin: DemoUser,
-    /// `alice` and `bob`.
+    /// `admin`, unless there is nobody of this name any more.
+    pub admin: Option<DemoUser>,
+    /// `alice` and `bob`, as far as they are still there.
     pub users: Vec<DemoUser>,
     /// The six clients, in the order of the documentation.
     pub clients: Vec<DemoClient>,
@@ -37,6 +40,12 @@ pub struct DemoUser {
     pub password: Option<PlainSecret>,
 }
 
+impl DemoUser {
+    fn of_before(user: User) -> Self {
+        Self { username: user.username, id: user.id.to_string(), password: None }
+    }
+}
+
 /// A client of the demo.
 #[derive(Debug)]
 pub struct DemoClient {
@@ -45,6 +54,9 @@ pub struct DemoClient {
     /// Plain secret, if this call made it.
     pub secret: Option<PlainSecret>,
 }
+
+/// That it was made, as [`Done`](propusk_core::store::Done) has it.
+const DEMO: &str = "demo";
 
 const SERVICES: [(&str, SigningAlg); 3] =
     [("users", SigningAlg::Ed25519), ("posts", SigningAlg::Rs256), ("cars", SigningAlg::Ed25519)];
@@ -74,13 +86,48 @@ const CLIENTS: [ClientPlan; 6] = [
     ClientPlan { id: "demo-first-party", first_party: true, grants: SIGN_IN_GRANTS, audiences: ALL_AUDIENCES },
 ];
 
-/// Makes what is missing of the demo's data. `kept` are secrets that an earlier start kept for its own parts: a
-/// client that has to be made anew gets the kept one.
+/// Makes the demo's data, or what is missing of it if an earlier start broke off. `kept` are secrets that such a start
+/// kept for its own parts: a client that has to be made anew gets the kept one.
 ///
 /// # Errors
 /// When a key cannot be made or the store fails.
 pub async fn ensure(authority: &Authority, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, BootstrapError> {
-    let app = &authority.app;
+    ensure_in(&authority.app, kept).await
+}
+
+/// The same on data that no authority serves yet. It grants no lease, so the one that is started next on this data has
+/// none to wait for.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn prepare(config: ServerConfig, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, StartError> {
+    let (app, _) = crate::open(ServerConfig { lease: Duration::ZERO, ..config }).await?;
+    let made = ensure_in(&app, kept).await;
+    app.store.close().await;
+    Ok(made?)
+}
+
+async fn ensure_in(app: &Arc<App>, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, BootstrapError> {
+    if app.read(|tx, _| tx.is_done(DEMO)).await? {
+        return as_it_is(app).await;
+    }
+    let made = make(app, kept).await?;
+    app.write(|tx, env| tx.set_done(DEMO, env.now)).await?;
+    Ok(made)
+}
+
+/// What an administrator left of it.
+async fn as_it_is(app: &App) -> Result<DemoData, BootstrapError> {
+    let found = |username: &'static str| async move {
+        let user = app.read(move |tx, _| tx.user_by_username(username)).await?;
+        Ok::<_, BootstrapError>(user.map(DemoUser::of_before))
+    };
+    let users = [found("alice").await?, found("bob").await?].into_iter().flatten().collect();
+    let clients = CLIENTS.iter().map(|plan| DemoClient { client_id: plan.id.to_owned(), secret: None }).collect();
+    Ok(DemoData { admin: found("admin").await?, users, clients })
+}
+
+async fn make(app: &Arc<App>, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, BootstrapError> {
     for (id, alg) in SERVICES {
         ensure_service(app, id, alg).await?;
     }
@@ -97,7 +144,7 @@ pub async fn ensure(authority: &Authority, kept: BTreeMap<String, PlainSecret>) 
     let admin = ensure_user(app, "admin", &[("cars", "admin"), (AUTHORITY_SERVICE, roles::ADMIN_ROLE)]).await?;
     let alice = ensure_user(app, "alice", &[("cars", "buyer")]).await?;
     let bob = ensure_user(app, "bob", &[]).await?;
-    Ok(DemoData { admin, users: vec![alice, bob], clients })
+    Ok(DemoData { admin: Some(admin), users: vec![alice, bob], clients })
 }
 
 fn ensure_clients(tx: &mut dyn Tx, kept: &BTreeMap<String, PlainSecret>) -> Result<Vec<DemoClient>, BootstrapError> {
@@ -145,7 +192,7 @@ fn ensure_exchange_rules(tx: &mut dyn Tx) -> Result<(), BootstrapError> {
 
 async fn ensure_user(app: &App, username: &'static str, held: &[(&str, &str)]) -> Result<DemoUser, BootstrapError> {
     if let Some(user) = app.read(move |tx, _| tx.user_by_username(username)).await? {
-        return Ok(DemoUser { username: user.username, id: user.id.to_string(), password: None });
+        return Ok(DemoUser::of_before(user));
     }
     let plain = generate_password();
     let password = Password::to_check(plain.expose()).ok_or_else(|| BootstrapError::Data("password".to_owned()))?;
@@ -184,13 +231,57 @@ fn generate_password() -> PlainSecret {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use propusk_core::keys::{Kek, Schedule};
+    use propusk_core::settings::{Argon2Settings, Settings};
+
     use super::*;
+
+    fn config(data: &Path, kek: &str) -> ServerConfig {
+        let mut settings = Settings::new("https://id.example");
+        settings.argon2 = Argon2Settings { m_kib: 8, t: 1, p: 1 };
+        ServerConfig {
+            settings,
+            database: data.join("authority.db"),
+            synchronous: propusk_store::Synchronous::Off,
+            kek: Kek::from_text(kek).unwrap(),
+            hash_queue: 8,
+            throttle: None,
+            trusted_proxies: Vec::new(),
+            key_schedule: Schedule { settle: Duration::ZERO, max_age: Duration::ZERO, rotate_every: Duration::ZERO },
+            publish_all_keys: false,
+            lease: Duration::from_secs(3),
+            revoke_wait_limit: Duration::from_secs(5),
+            debug_decision_headers: false,
+            ops_anywhere: false,
+            bootstrap_admin_secret: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_authority_after_a_preparation_calls_things_enforced_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let kek = Kek::generate_text(&SystemRandom);
+        let made = prepare(config(dir.path(), &kek), BTreeMap::new()).await.unwrap();
+        assert!(made.admin.unwrap().password.is_some() && made.users.len() == 2 && made.clients.len() == 6);
+        let is_enforced_at_once = async || {
+            let (app, _) = crate::open(config(dir.path(), &kek)).await.unwrap();
+            let waited = app.feed.enforced(app.feed.head(), Duration::ZERO).await;
+            app.store.close().await;
+            waited.is_enforced
+        };
+        assert!(is_enforced_at_once().await);
+        // After one that may have granted leases it has to wait, and no preparation in between changes that.
+        prepare(config(dir.path(), &kek), BTreeMap::new()).await.unwrap();
+        assert!(!is_enforced_at_once().await);
+    }
 
     #[test]
     fn generated_passwords_satisfy_our_own_rules() {
         let settings = propusk_core::settings::Settings::new("https://issuer.example");
         let first = generate_password();
-        assert!(Password::to_set(first.expose(), &settings).is_ok());
+        assert!(Password::to_set(first.expose(), &settings, &[]).is_ok());
         assert_eq!(first.expose().split('-').map(str::len).collect::<Vec<_>>(), [5; 5]);
         assert!(first != generate_password());
     }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::error::Problem;
+use crate::extract::Queried;
 
 /// The header that carries it where the body is taken.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("propusk-enforcement");
@@ -68,9 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(raw) = Query::<RawWait>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        let Queried(raw) = Queried::<RawWait>::from_request_parts(parts, state).await?;
         if raw.wait_ms.is_some_and(|wait| wait > MAX_WAIT_MS) {
             return Err(Problem::bad_request(format!("wait_ms is at most {MAX_WAIT_MS}")));
         }

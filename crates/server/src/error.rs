@@ -39,6 +39,12 @@ impl Problem {
         problem::Problem::new(503, "busy", "Too much is going on; try again").retry_after(1).into()
     }
 
+    /// Too many failures; it may be tried again in so many seconds.
+    pub(crate) fn throttled(retry_after_s: u64) -> Self {
+        let problem = problem::Problem::new(429, "throttled", "Too many failed attempts; wait a moment");
+        problem.retry_after(retry_after_s).into()
+    }
+
     pub(crate) fn internal() -> Self {
         problem::Problem::new(500, "internal", "Something went wrong on our side").into()
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use parking_lot::Mutex;
 use propusk_core::env::SystemRandom;
-use propusk_core::password::{HasherError, Password, PasswordHasher};
+use propusk_core::password::{Checked, HasherError, Password, PasswordHasher};
 use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce(&PasswordHasher) + Send>;
@@ -51,9 +51,10 @@ impl HashingPool {
             .map_err(|error: HasherError| HashingError::Failed(error.to_string()))
     }
 
-    /// Whether `password` is the one behind `hash`; with `None` the same work for nobody.
-    pub(crate) async fn check(&self, password: Password, hash: Option<String>) -> Result<bool, HashingError> {
-        self.run(move |hasher| hasher.check(&password, hash.as_deref())).await
+    /// Whether `password` is the one behind `hash`, and a new hash if that one is not as we make them today; with `None`
+    /// the same work for nobody.
+    pub(crate) async fn check(&self, password: Arc<Password>, hash: Option<String>) -> Result<Checked, HashingError> {
+        self.run(move |hasher| hasher.check_and_renew(&password, hash.as_deref(), &SystemRandom)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -76,13 +77,18 @@ impl HashingPool {
 }
 
 fn work(waiting: &Mutex<Receiver<Job>>, hasher: &PasswordHasher) {
-    loop {
-        let job = waiting.lock().recv();
-        match job {
-            Ok(job) => job(hasher),
-            Err(_) => return,
-        }
+    while let Some(job) = next(waiting) {
+        job(hasher);
     }
+}
+
+/// The next job; `None` if there will be none. Who has to wait for it keeps no memory meanwhile.
+fn next(waiting: &Mutex<Receiver<Job>>) -> Option<Job> {
+    let at_once = waiting.try_lock().and_then(|waiting| waiting.try_recv().ok());
+    at_once.or_else(|| {
+        PasswordHasher::free_memory();
+        waiting.lock().recv().ok()
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +117,7 @@ mod tests {
         assert!(stuck.iter().all(Result::is_ok));
         started.wait();
         pool.jobs.try_send(Box::new(|_: &PasswordHasher| {})).expect("one may wait");
-        let password = Password::to_check("anything").unwrap();
+        let password = Arc::new(Password::to_check("anything").unwrap());
         assert!(matches!(pool.check(password, None).await, Err(HashingError::Busy)));
         drop(release);
         let hash = loop {
@@ -121,6 +127,7 @@ mod tests {
                 Err(error) => panic!("{error}"),
             }
         };
-        assert!(pool.check(Password::to_check("a password").unwrap(), Some(hash)).await.unwrap());
+        let password = Arc::new(Password::to_check("a password").unwrap());
+        assert!(pool.check(password, Some(hash)).await.unwrap().is_right);
     }
 }

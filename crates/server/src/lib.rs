@@ -19,10 +19,12 @@ mod guard;
 mod hashing;
 mod housekeeping;
 mod keys;
+mod known_tokens;
 mod metadata;
 mod oauth;
 mod rotation;
 mod sign_in;
+mod throttle;
 mod tokens;
 
 use std::future::Future;
@@ -45,6 +47,7 @@ use propusk_verify::axum::{Listener, Ops, Readiness, Server, serve, serve_router
 use propusk_verify::clock::{Clock as _, SystemClock};
 use propusk_verify::jose::KeyRing;
 use propusk_verify::verifier::{KeySource, Verifier};
+use tower::ServiceBuilder;
 
 pub use bootstrap::BootstrapError;
 pub use config::ServerConfig;
@@ -53,6 +56,8 @@ use api::Api;
 use app::App;
 use checking::CommittedState;
 use hashing::HashingPool;
+use known_tokens::KnownTokens;
+use throttle::Throttle;
 
 /// The sockets that the authority serves on, bound already.
 #[derive(Debug)]
@@ -146,10 +151,13 @@ async fn open(config: ServerConfig) -> Result<(Arc<App>, ServingOptions), StartE
     let hasher = PasswordHasher::new(config.settings.argon2, &SystemRandom)?;
     let app = Arc::new(App {
         store,
-        settings: config.settings,
+        settings: Arc::new(config.settings),
         signer: Signer::new(config.kek),
         hashing: HashingPool::start(hasher, config.hash_queue)?,
+        throttle: Throttle::new(config.throttle),
+        trusted_proxies: config.trusted_proxies,
         rings: ArcSwap::default(),
+        known_tokens: KnownTokens::default(),
         own_ring: Arc::new(ArcSwap::from_pointee(KeyRing::default())),
         feed,
         revoke_wait_limit: config.revoke_wait_limit,
@@ -186,12 +194,14 @@ fn routes(app: &Arc<App>, verifier: &Verifier, ops_anywhere: bool) -> Router {
         .merge(metadata::routes(verifier))
         .merge(admin::routes(verifier))
         .finish();
-    let api = api
+    // One layer for all three: each costs every request a boxed call.
+    let around = ServiceBuilder::new()
         .layer(Extension(document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(Extension(verifier.clone()))
-        .with_state(Arc::clone(app));
+        .layer(Extension(verifier.clone()));
+    let api = api.layer(around).with_state(Arc::clone(app));
     let mut ops = Ops::new(verifier, ops_anywhere);
+    app.throttle.register(ops.metrics.registry());
     let database = Arc::clone(app);
     ops.readiness.push(Readiness::new("database", move || {
         let app = Arc::clone(&database);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use propusk_core::audit::Actor;
 use propusk_core::env::{Clock as _, Env, SystemClock, Timestamp};
-use propusk_core::id::{Kid, ServiceId};
-use propusk_core::keys::{self, Due, Facts, FreshKey, Obstacles, Promoted, RevokeError, Ring, RotateError};
+use propusk_core::id::ServiceId;
+use propusk_core::keys::{self, Due, Facts, FreshKey, Obstacles, Promoted, Ring, RotateError};
 use propusk_core::store::{SealedKey, Service, StoreError, Tx};
 
 use crate::app::{App, env};
@@ -68,15 +68,15 @@ pub(crate) async fn rotate(app: &Arc<App>, actor: Actor, service: ServiceId) -> 
     }
 }
 
-/// Takes a key back.
-pub(crate) async fn revoke(app: &Arc<App>, actor: Actor, kid: Kid) -> Result<u64, RevokeError> {
-    let attempt = |spare: Option<FreshKey>| {
-        let (actor, kid) = (actor.clone(), kid.clone());
-        app.change_keys(move |tx, env| keys::revoke(tx, env, &actor, &kid, spare.as_ref()))
-    };
-    match attempt(None).await {
-        Err(RevokeError::NoSpare(service)) => attempt(Some(app.fresh_key(service).await?)).await,
-        revoked => revoked,
+/// A fresh key for a ring in which none is staged; `None` where one is, and where there is no such ring.
+pub(crate) async fn spare_for(app: &Arc<App>, id: ServiceId) -> Result<Option<FreshKey>, StoreError> {
+    let lacking = app.read(move |tx, _| {
+        let is_staged = Ring::read(tx, &id)?.staged().is_some();
+        if is_staged { Ok(None) } else { tx.service(&id) }
+    });
+    match lacking.await? {
+        Some(service) => app.fresh_key(service).await.map(Some),
+        None => Ok(None),
     }
 }
 

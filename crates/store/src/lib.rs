@@ -11,4 +11,7 @@
 mod queue;
 mod sqlite;
 
-pub use sqlite::{OpenError, SqliteStore, Synchronous, UnknownSynchronous};
+pub use sqlite::{
+    Backup, BackupError, BackupTurn, Examination, OpenError, ReplaceError, Replaced, Replacement, SqliteStore,
+    Synchronous, UnknownSynchronous, digest_of, holder, known_schema,
+};

@@ -73,6 +73,7 @@ fn service(id: &str) -> Service {
         alg: SigningAlg::Ed25519,
         resource_uri: None,
         access_ttl_s: None,
+        rotate_every_s: None,
         created_at: Timestamp(0),
         version: 1,
     }

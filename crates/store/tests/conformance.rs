@@ -37,3 +37,32 @@ impl Backend for Sqlite {
 }
 
 conformance!(sqlite);
+
+/// The same with every read on the caller's thread, where some rows are kept from one snapshot to the next.
+mod briefly {
+    use super::{Backend, Sqlite, StoreError, Tx, sqlite, suite};
+
+    struct Briefly(Sqlite);
+
+    async fn briefly() -> Briefly {
+        Briefly(sqlite().await)
+    }
+
+    impl Backend for Briefly {
+        async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+            &self,
+            job: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
+        ) -> Result<T, E> {
+            self.0.store.read_briefly(job).await
+        }
+
+        async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+            &self,
+            job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        ) -> Result<T, E> {
+            self.0.store.write(job).await
+        }
+    }
+
+    super::conformance!(briefly);
+}

@@ -7,7 +7,8 @@ use std::sync::{Arc, mpsc};
 use futures_util::FutureExt as _;
 use parking_lot::RwLock;
 use propusk_core::env::Timestamp;
-use propusk_core::store::{StoreError, Tx};
+use propusk_core::id::ClientId;
+use propusk_core::store::{Client, StoreError, Tx};
 use propusk_store::{OpenError, SqliteStore, Synchronous};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -89,6 +90,101 @@ async fn a_read_that_panics_is_an_error_and_the_reader_goes_on() {
     for _ in 0..8 {
         assert_eq!(head(&store).await, 1);
     }
+}
+
+#[tokio::test]
+async fn a_brief_read_is_done_at_once_and_sees_what_was_answered_before() {
+    let (store, _dir) = fresh();
+    for seq in 1..=50 {
+        assert_eq!(store.write(append).await.unwrap(), seq);
+        let here = std::thread::current().id();
+        let read = store.read_briefly(move |tx| Ok::<_, StoreError>((tx.log_state()?.head, std::thread::current().id())));
+        assert_eq!(read.now_or_never().unwrap().unwrap(), (seq, here));
+    }
+}
+
+/// Rows that are kept from one snapshot to the next are of the snapshot that is shown, and so are those beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn brief_reads_never_mix_what_was_before_and_after_a_commit() {
+    const CHANGES: u64 = 300;
+    let (store, _dir) = fresh();
+    let store = Arc::new(store);
+    let id: ClientId = "cars".parse().unwrap();
+    let client = Client::named(id.clone(), "0".to_owned(), Timestamp(0));
+    let insert = client.clone();
+    store.write(move |tx| tx.insert_client(&insert)).await.unwrap();
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, id) = (Arc::clone(&store), id.clone());
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < CHANGES {
+                    let id = id.clone();
+                    let read = store.read_briefly(move |tx| {
+                        let (client, log) = (tx.client(&id)?, tx.log_state()?);
+                        Ok::<_, StoreError>((client.unwrap().name, log.head, tx.client(&id)?.unwrap().name))
+                    });
+                    let (name, head, again) = read.await.unwrap();
+                    assert_eq!((&name, &name), (&head.to_string(), &again));
+                    assert!(head >= last, "time goes forward");
+                    last = head;
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for n in 1..=CHANGES {
+        let client = Client { name: n.to_string(), ..client.clone() };
+        store.write(move |tx| append(tx).and_then(|_| tx.update_client(&client))).await.unwrap();
+        let id = id.clone();
+        let name = store.read_briefly(move |tx| Ok::<_, StoreError>(tx.client(&id)?.unwrap().name)).await.unwrap();
+        assert_eq!(name, n.to_string(), "what was answered is seen");
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_brief_read_within_another_finds_a_connection_or_a_thread() {
+    let (store, _dir) = fresh();
+    let store = Arc::new(store);
+    store.write(append).await.unwrap();
+    fn nested(store: &Arc<SqliteStore>, depth: usize) -> u64 {
+        let inner = Arc::clone(store);
+        let read = store.read_briefly(move |tx| {
+            let below = if depth == 0 { 0 } else { nested(&inner, depth - 1) };
+            Ok::<_, StoreError>(below + tx.log_state()?.head)
+        });
+        futures_util::future::FutureExt::now_or_never(read).map_or(0, Result::unwrap)
+    }
+    // Deeper than there are connections: those that find none are queued and, here, not waited for.
+    assert!((1..=18).contains(&nested(&store, 17)));
+}
+
+#[tokio::test]
+async fn a_brief_read_that_panics_leaves_no_snapshot_behind() {
+    let (store, _dir) = fresh();
+    for head in 0..8 {
+        let answer = store.read_briefly(|tx| {
+            tx.log_state()?;
+            if tx.log_state()?.head < 99 { panic!("as it is meant to") } else { Ok::<(), StoreError>(()) }
+        });
+        assert!(matches!(answer.await, Err(StoreError::Failed(_))));
+        assert_eq!(store.read_briefly(|tx| tx.log_state()).await.unwrap().head, head);
+        store.write(append).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_brief_read_cannot_begin_after_the_end() {
+    let (store, dir) = fresh();
+    store.write(append).await.unwrap();
+    assert_eq!(store.read_briefly(|tx| tx.log_state()).await.unwrap().head, 1);
+    store.close().await;
+    let late = store.read_briefly(|tx| tx.log_state()).await.unwrap_err();
+    assert_eq!(late.to_string(), "the store failed: it is closed");
+    assert!(!dir.path().join("authority.db-wal").exists(), "no connection was left open");
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ impl<T: Cached> Cache<T> {
     }
 
     /// The entry of exactly this text.
+    #[inline(always)]
     pub(crate) fn get(&self, text: &str) -> Option<Found<T>> {
         let hash = self.hash(text);
         let found = self.bucket(hash).and_then(|bucket| find(bucket, tag(hash), text));
@@ -190,6 +191,7 @@ fn tag(hash: u64) -> u32 {
     ((hash >> 32) as u32).max(1)
 }
 
+#[inline(always)]
 fn find<T: Cached>(bucket: &Bucket<T>, tag: u32, text: &str) -> Option<Found<T>> {
     for place in 0..WAYS {
         if bucket.tags.get(place)?.load(Ordering::Acquire) != tag {

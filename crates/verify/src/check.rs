@@ -70,6 +70,9 @@ pub enum CheckVerdict {
 pub struct CheckReply {
     /// The head of the log in the snapshot that every answer was read from.
     pub as_of_seq: u64,
+    /// Unix seconds, of the same snapshot: a token that ends by then is expired, whatever its answer says, for what hit
+    /// it may be forgotten.
+    pub floor: u64,
     /// One for each item, in order.
     pub answers: Vec<CheckVerdict>,
 }

@@ -30,9 +30,10 @@ impl fmt::Display for Class {
 /// What a decision was made on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
-    /// Memory, without a lease.
+    /// Memory: enough for an ordinary decision while it is fresh, or if its endpoint serves past the bound. On a refusal
+    /// of an elite one, that no lease ran.
     Memory,
-    /// Memory, under a lease.
+    /// Memory, under a lease: good enough for an elite decision.
     Lease,
     /// The authority's answer.
     Online,

@@ -8,29 +8,22 @@ use crate::feed::{PolicyTable, Stamp, TokenKeys, View};
 use crate::secret::RawToken;
 use crate::token::VerifiedToken;
 
-/// A verified token, its text, and what state is asked about it. What each decision reads comes first, so that it is in
-/// one cache line.
-#[repr(C)]
+/// A verified token, its text, and what is asked about it. What each decision reads comes first and is one cache line.
+#[repr(C, align(64))]
 pub(crate) struct KnownToken {
-    pub(crate) raw: RawToken,
-    /// Where a feed is followed.
-    pub(crate) state: Option<KnownState>,
-    pub(crate) verified: VerifiedToken,
-}
-
-/// How a token is looked up in a view.
-#[repr(C)]
-pub(crate) struct KnownState {
     pub(crate) stamp: Stamp,
+    pub(crate) raw: RawToken,
+    /// How it is looked up in the view.
     pub(crate) keys: TokenKeys,
-    pub(crate) view: Arc<View>,
+    /// Where a feed is followed.
+    pub(crate) view: Option<Arc<View>>,
+    pub(crate) verified: VerifiedToken,
 }
 
 impl KnownToken {
     /// What its roles permit by now, where a feed tells.
     pub(crate) fn policy(&self) -> Option<Arc<PolicyTable>> {
-        let state = self.state.as_ref()?;
-        state.view.policy(state.keys.audience())
+        self.view.as_ref()?.policy(self.keys.audience())
     }
 }
 

@@ -16,6 +16,7 @@ pub mod check;
 pub mod clock;
 pub mod decision;
 pub mod feed;
+pub mod forwarded;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod fuzz;

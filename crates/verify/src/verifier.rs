@@ -10,12 +10,13 @@ use crate::cache::{Cache, CacheLimits, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
-use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, Stamp, View};
+use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, Stamp, TokenKeys, View};
 use crate::jose::KeyRing;
-use crate::known::{Held, KnownState, KnownToken};
+use crate::known::{Held, KnownToken};
+use crate::mutant;
 use crate::reason::Reason;
 use crate::secret::RawToken;
-use crate::token::{Profile, check_expiry, verify_access_token};
+use crate::token::{Profile, VerifiedToken, check_expiry, verify_access_token};
 
 #[cfg(feature = "http")]
 pub use crate::http_client::JwksUrlError;
@@ -45,12 +46,58 @@ struct Inner {
     check: Option<Arc<dyn OnlineCheck>>,
     max_staleness: Duration,
     drift: Drift,
-    /// The first, shortened by the second.
-    fresh_for: Duration,
+    /// The first, shortened by the second, in nanoseconds.
+    fresh_for_ns: u64,
     past_bound: PastBound,
     debug_headers: bool,
     cache: Cache<KnownToken>,
-    clock: Arc<dyn Clock>,
+    clock: Clocks,
+}
+
+/// The clocks to decide by. The machine's own are called directly.
+enum Clocks {
+    System,
+    Given(Arc<dyn Clock>),
+}
+
+impl Clocks {
+    fn get(&self) -> &dyn Clock {
+        match self {
+            Self::System => &SystemClock,
+            Self::Given(clock) => &**clock,
+        }
+    }
+
+    #[inline(always)]
+    fn coarse(&self) -> (Moment, u64) {
+        match self {
+            Self::System => SystemClock.coarse(),
+            Self::Given(clock) => clock.coarse(),
+        }
+    }
+
+    /// The wall clock first: the one that leases are judged by is read last.
+    #[inline(always)]
+    fn exact(&self) -> (Moment, u64) {
+        let unix_seconds = self.unix_seconds();
+        (self.moment(), unix_seconds)
+    }
+
+    #[inline(always)]
+    fn moment(&self) -> Moment {
+        match self {
+            Self::System => SystemClock.moment(),
+            Self::Given(clock) => clock.moment(),
+        }
+    }
+
+    #[inline(always)]
+    fn unix_seconds(&self) -> u64 {
+        match self {
+            Self::System => SystemClock.unix_seconds(),
+            Self::Given(clock) => clock.unix_seconds(),
+        }
+    }
 }
 
 /// Where keys and revocations come from.
@@ -98,7 +145,7 @@ impl Verifier {
 
     /// The clocks that it decides by.
     pub fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+        self.0.clock.get()
     }
 
     /// Decides on a token.
@@ -110,7 +157,10 @@ impl Verifier {
         let raw = raw.as_ref();
         let known = match self.look_up(raw) {
             Some(known) => known,
-            None => Box::pin(self.verify(raw)).await?,
+            None => match &self.0.state {
+                State::View { view, audience } => self.verify_by_view(raw, view, *audience)?,
+                State::Keys(keys) => Box::pin(self.verify_by_keys(raw, keys)).await?,
+            },
         };
         match self.by_memory(&known, demand) {
             Some(Ok(report)) => Ok(Permit { known, current: None, report }),
@@ -132,10 +182,19 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::decide`].
     pub async fn decide_again(&self, permit: &Permit, demand: &Demand) -> Result<Report, Refusal> {
-        match self.by_memory(&permit.known, demand) {
+        match self.by_memory_again(permit, demand) {
             Some(decided) => decided,
             None => self.ask(permit.known.clone(), demand).await.map(|permit| permit.report),
         }
+    }
+
+    /// Nothing, if the permit is of a verifier that has another view.
+    fn by_memory_again(&self, permit: &Permit, demand: &Demand) -> Option<Result<Report, Refusal>> {
+        let is_ours = match (self.view(), &permit.known.view) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        is_ours.then(|| self.by_memory(&permit.known, demand)).flatten()
     }
 
     /// What the cache of verified tokens has done.
@@ -144,79 +203,88 @@ impl Verifier {
     }
 
     /// A token that was verified before. It may have ended since.
+    #[inline(always)]
     fn look_up(&self, raw: &str) -> Option<Held> {
         self.0.cache.get(raw).map(Held::Found)
     }
 
     /// Signature, claims and times.
-    async fn verify(&self, raw: &str) -> Result<Held, Reason> {
-        let now = self.0.clock.unix_seconds();
-        let with = |ring: &KeyRing| verify_access_token(raw, ring, &self.0.profile, now);
-        match &self.0.state {
-            State::View { view, audience } => {
-                let ring = view.ring(*audience).unwrap_or_default();
-                // A key signs only once every verifier that is heard of has it: a view that is fresh lacks none.
-                let verified = with(&ring).map_err(|reason| match reason {
-                    Reason::KidUnknown if !self.is_fresh(view) => Reason::KidUnavailable,
-                    reason => reason,
-                })?;
-                let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
-                let state = Some(KnownState { view: Arc::clone(view), keys, stamp: Stamp::default() });
-                let known = Arc::new(KnownToken { raw: RawToken::new(raw), verified, state });
-                self.0.cache.insert(Arc::clone(&known));
-                Ok(Held::Own(known))
-            }
-            // Here a key can go without a word, so nothing is taken from a cache.
-            State::Keys(keys) => {
-                let verified = match with(&*keys.ring().await?) {
-                    Err(Reason::KidUnknown) => with(&*keys.look_again().await?),
-                    verified => verified,
-                }?;
-                Ok(Held::Own(Arc::new(KnownToken { raw: RawToken::new(raw), verified, state: None })))
-            }
-        }
+    fn verify(&self, raw: &str, ring: &KeyRing) -> Result<VerifiedToken, Reason> {
+        verify_access_token(raw, ring, &self.0.profile, self.0.clock.unix_seconds())
+    }
+
+    fn verify_by_view(&self, raw: &str, view: &Arc<View>, audience: usize) -> Result<Held, Reason> {
+        let ring = view.ring(audience).unwrap_or_default();
+        // A key signs only once every verifier that is heard of has it: a view that is fresh lacks none.
+        let verified = self.verify(raw, &ring).map_err(|reason| match reason {
+            Reason::KidUnknown if !self.is_fresh(view) => Reason::KidUnavailable,
+            reason => reason,
+        })?;
+        let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
+        let known = Arc::new(known(raw, verified, keys, Some(Arc::clone(view))));
+        self.0.cache.insert(Arc::clone(&known));
+        Ok(Held::Own(known))
+    }
+
+    /// Here a key can go without a word, so nothing is taken from a cache.
+    async fn verify_by_keys(&self, raw: &str, keys: &KeySource) -> Result<Held, Reason> {
+        let verified = match self.verify(raw, &*keys.ring().await?) {
+            Err(Reason::KidUnknown) => self.verify(raw, &*keys.look_again().await?),
+            verified => verified,
+        }?;
+        let keys = TokenKeys::without_view(verified.claims().exp);
+        Ok(Held::Own(Arc::new(known(raw, verified, keys, None))))
     }
 
     fn is_fresh(&self, view: &View) -> bool {
         let now = self.0.clock.moment();
-        view.fresh_as_of() > Moment::BEGINNING && view.age(now) <= self.0.fresh_for
+        view.fresh_as_of() > Moment::BEGINNING && now.nanos_since(view.fresh_as_of()) <= self.0.fresh_for_ns
     }
 
     /// What memory says; `None` if current state has to be asked for.
+    #[inline(always)]
     fn by_memory(&self, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
-        let Some(state) = &known.state else {
-            // Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
-            let needs_state = demand.class == Class::Elite || demand.permission.is_some();
-            let as_of_seq = known.verified.claims().epoch;
-            if let Err(reason) = check_expiry(known.verified.claims().exp, &self.0.profile, self.0.clock.unix_seconds())
-            {
-                return Some(Err(reason.into()));
-            }
-            return (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }));
-        };
-        let permission = demand.permission.as_deref();
+        match &self.0.state {
+            State::View { view, .. } => self.by_view(view, known, demand),
+            State::Keys(_) => self.by_token_alone(known, demand),
+        }
+    }
+
+    /// Without a feed an ordinary endpoint has the token alone; what a role permits, only the authority knows.
+    fn by_token_alone(&self, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
+        if let Err(reason) = check_expiry(known.keys.exp(), &self.0.profile, self.0.clock.unix_seconds()) {
+            return Some(Err(reason.into()));
+        }
+        let needs_state = demand.class == Class::Elite || demand.permission.is_some();
+        let as_of_seq = known.verified.claims().epoch;
+        (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }))
+    }
+
+    #[inline(always)]
+    fn by_view(&self, view: &View, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
         let question = Question {
-            token: &state.keys,
+            token: &known.keys,
             roles: &known.verified.claims().roles,
-            permission,
-            stamp: Some(&state.stamp),
+            permission: demand.permission.as_deref(),
+            stamp: Some(&known.stamp),
         };
-        let (clock, wall) = (&*self.0.clock, Cell::new(0));
-        let outcome = match demand.class {
-            Class::Elite => EndpointDecision::run(&state.view, question, || {
-                wall.set(clock.unix_seconds());
-                clock.moment()
-            }),
-            Class::Ordinary => EndpointDecision::run(&state.view, question, || {
-                let (moment, unix_seconds) = clock.coarse();
-                wall.set(unix_seconds);
-                moment
-            }),
+        let wall = Cell::new(0);
+        let outcome = EndpointDecision::run(view, question, || {
+            let (moment, unix_seconds) = match demand.class {
+                Class::Elite => self.0.clock.exact(),
+                Class::Ordinary => self.0.clock.coarse(),
+            };
+            wall.set(unix_seconds);
+            moment
+        });
+        // What an ordinary decision goes by is its view's age, whether a lease runs or not.
+        let by_memory = match demand.class {
+            Class::Elite if outcome.standing.is_leased => By::Lease,
+            Class::Elite | Class::Ordinary => By::Memory,
         };
-        let by_memory = if outcome.standing.is_leased { By::Lease } else { By::Memory };
         let report = report(demand.class, by_memory, &outcome);
         let refuse = |reason| Some(Err(Refusal { reason, report: Some(report) }));
-        if let Err(reason) = check_expiry(state.keys.exp(), &self.0.profile, wall.get()) {
+        if let Err(reason) = check_expiry(known.keys.exp(), &self.0.profile, wall.get()) {
             return refuse(reason);
         }
         match (outcome.judgement, self.may_tell(demand, &outcome)) {
@@ -232,11 +300,12 @@ impl Verifier {
     }
 
     /// Whether memory is good enough for the endpoint's class.
+    #[inline(always)]
     fn may_tell(&self, demand: &Demand, outcome: &Outcome) -> Tell {
         match demand.class {
             Class::Elite if outcome.standing.is_leased => Tell::FromMemory,
             Class::Elite => Tell::Online,
-            Class::Ordinary if outcome.standing.is_fresh(self.0.fresh_for) => Tell::FromMemory,
+            Class::Ordinary if outcome.standing.is_fresh(self.0.fresh_for_ns) => Tell::FromMemory,
             Class::Ordinary => match demand.past_bound.unwrap_or(self.0.past_bound) {
                 PastBound::Refuse => Tell::Not,
                 PastBound::Online => Tell::Online,
@@ -256,6 +325,10 @@ impl Verifier {
         let age_ms = millis(self.0.clock.moment().since(asked_at));
         let report = Report { class: demand.class, by: By::Online, as_of_seq: reply.as_of_seq, age_ms };
         let refuse = |reason| Err(Refusal { reason, report: Some(report) });
+        // Our wall clock may be slow, and what hit the token forgotten where we asked.
+        if known.verified.claims().exp <= reply.floor && !mutant!(NoFloor) {
+            return refuse(Reason::ExpPast);
+        }
         match reply.answers.into_iter().next() {
             None => Err(Reason::CheckUnavailable.into()),
             Some(CheckVerdict::Refused) => refuse(Reason::Revoked),
@@ -270,14 +343,19 @@ impl Verifier {
     }
 }
 
+fn known(raw: &str, verified: VerifiedToken, keys: TokenKeys, view: Option<Arc<View>>) -> KnownToken {
+    KnownToken { stamp: Stamp::default(), raw: RawToken::new(raw), keys, view, verified }
+}
+
 enum Tell {
     FromMemory,
     Online,
     Not,
 }
 
+#[inline(always)]
 fn report(class: Class, by: By, outcome: &Outcome) -> Report {
-    Report { class, by, as_of_seq: outcome.standing.as_of_seq, age_ms: millis(outcome.standing.age) }
+    Report { class, by, as_of_seq: outcome.standing.as_of_seq, age_ms: outcome.standing.age_ns / 1_000_000 }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -350,11 +428,11 @@ impl NeedsKeys {
             check: None,
             max_staleness: Duration::from_secs(5),
             drift: Drift::default(),
-            fresh_for: Duration::ZERO,
+            fresh_for_ns: 0,
             past_bound: PastBound::default(),
             debug_headers: false,
             cache: Cache::new(CacheLimits::default()),
-            clock: Arc::new(SystemClock),
+            clock: Clocks::System,
         })
     }
 }
@@ -405,13 +483,14 @@ impl Builder {
     /// Other clocks than the machine's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.0.clock = clock;
+        self.0.clock = Clocks::Given(clock);
         self
     }
 
     /// The verifier.
     pub fn build(mut self) -> Verifier {
-        self.0.fresh_for = self.0.drift.shorten(self.0.max_staleness);
+        let fresh_for = self.0.drift.shorten(self.0.max_staleness);
+        self.0.fresh_for_ns = u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX);
         Verifier(Arc::new(self.0))
     }
 }

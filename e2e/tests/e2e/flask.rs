@@ -8,7 +8,7 @@ use std::time::Duration;
 use e2e::forge::{self, Key, claims, header, unsigned, with};
 use e2e::http::Answer;
 use e2e::leak::Leaked;
-use e2e::process::{Log, Process, root, target};
+use e2e::process::{Log, Process, root};
 use e2e::run;
 use e2e::stand_in::StandIn;
 use e2e::system::System;
@@ -16,39 +16,9 @@ use serde_json::{Value, json};
 
 use crate::shared::PLAIN;
 
-/// The interpreter of a virtual environment that holds what `requirements.txt` pins; `None` without Python, which is
-/// allowed on a developer's machine only.
-pub(crate) static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let found = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(environment());
-    }
-    let in_ci = ["CI", "PROPUSK_CI"].iter().any(|name| std::env::var_os(name).is_some());
-    assert!(!in_ci, "python3 with venv is missing; in CI it is required: apt-get install python3-venv");
-    eprintln!("\n*** SKIPPED: python3 with venv is missing, so nothing was shown about services in another language.");
-    eprintln!("*** sudo apt-get install python3 python3-venv\n");
-    None
-});
-
-/// Makes the environment, once for each version of the requirements.
-fn environment() -> PathBuf {
-    let requirements = root().join("e2e/flask/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements).expect("requirements.txt");
-    let folder = target().join("e2e-flask");
-    let python = folder.join("bin/python");
-    let done = folder.join("installed.txt");
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        return python;
-    }
-    let run = |command: &mut Command| {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    };
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps", "-r"]).arg(&requirements));
-    std::fs::write(&done, wanted).expect("written");
-    python
-}
+/// The interpreter that has what the service needs; `None` where there is no Python.
+pub(crate) static PYTHON: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| e2e::python::environment("flask", "services in another language"));
 
 /// The service, running.
 pub(crate) struct Flask {

@@ -81,6 +81,82 @@ fn a_lost_answer_costs_nothing() {
 }
 
 #[test]
+fn within_the_grace_window_it_makes_no_difference_whether_the_successor_was_used() {
+    run(async {
+        let system = &*PLAIN;
+        let person = system.register("used-or-not").await;
+        let first = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        let third = Tokens::of(system.refresh(&second.refresh, Some("cars")).await);
+        // Whoever lost the first answer goes the same way once more, and arrives where the others are.
+        let again = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        assert_eq!(again.refresh, second.refresh);
+        assert_eq!(Tokens::of(system.refresh(&again.refresh, Some("cars")).await).refresh, third.refresh);
+        for tokens in [&first, &second, &third, &again] {
+            system.elite("cars", &tokens.access).await.expect(200);
+        }
+        assert!(system.audited(&person.id, "refresh_reuse").await.is_empty());
+        assert_eq!(system.sessions(&person.id).await.len(), 1);
+    });
+}
+
+#[test]
+fn thief_and_owner_keep_pace_until_one_of_them_is_late() {
+    run(async {
+        let system = &*SHORT;
+        let person = system.register("race").await;
+        let mut both = system.login(&person, "cars").await;
+        // Within the window both get the same, whoever comes first: neither can tell.
+        for _ in 0..3 {
+            let thief = Tokens::of(system.refresh(&both.refresh, Some("cars")).await);
+            let owner = Tokens::of(system.refresh(&both.refresh, Some("cars")).await);
+            assert_eq!(thief.refresh, owner.refresh);
+            both = owner;
+        }
+        assert!(system.audited(&person.id, "refresh_reuse").await.is_empty(), "nothing shows in that window");
+        let ahead = Tokens::of(system.refresh(&both.refresh, Some("cars")).await);
+        e2e::time_passes(PAST_GRACE).await;
+        // The one who is late ends it for both; both see the same.
+        let late = system.refresh(&both.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        let other = system.refresh(&ahead.refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        assert_eq!(late.json(), other.json());
+        let reuse = system.audited(&person.id, "refresh_reuse").await;
+        assert_eq!(reuse.len(), 1, "{reuse:?}");
+        assert_eq!(reuse[0]["outcome"], "session_ended");
+        assert_eq!(reuse[0]["request_id"], late.id.as_str(), "with the request that gave it away");
+        // Services are told, not only the authority.
+        for service in ["ordinary", "elite"] {
+            let answer = e2e::eventually_async(service, Duration::from_secs(5), || async {
+                let answer = match service {
+                    "elite" => system.elite("cars", &ahead.access).await,
+                    _ => system.ordinary("cars", &ahead.access).await,
+                };
+                (answer.status != 200).then_some(answer)
+            });
+            answer.await.expect_refusal(Refusal::Revoked);
+        }
+        // The owner signs in again, and the thief is out.
+        system.login(&person, "cars").await;
+    });
+}
+
+#[test]
+fn a_used_token_at_another_client_has_leaked_and_ends_the_family() {
+    run(async {
+        let system = &*PLAIN;
+        let person = system.register("leaked").await;
+        let first = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        // Within the window: it is for its own client only.
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", first.refresh.as_str()), ("audience", "cars")];
+        let refused = system.token("demo-first-party", &fields).await.expect_oauth_error(400, "invalid_grant");
+        assert!(!refused.text().contains(&second.refresh), "the successor is not told\n{refused}");
+        assert_eq!(system.audited(&person.id, "refresh_reuse").await.len(), 1);
+        assert_ended(system, &second).await;
+    });
+}
+
+#[test]
 fn a_replay_after_the_grace_window_ends_the_family() {
     run(async {
         let system = &*SHORT;

@@ -21,7 +21,7 @@ pub(crate) async fn buy(
 ) -> Result<Json<Car>, ApiError> {
     let buyer = proof.permit();
     if !buyer.claims().is_person() {
-        return Err(Problem::new(403, "people-only", "Only people buy cars").into());
+        return Err(people_only().into());
     }
     let token = cars.accounts.token_for(buyer).await?;
     let sale = cars.reserve(&proof, catalogue::parse_id(&car_id)?).await?;
@@ -33,6 +33,14 @@ pub(crate) async fn buy(
         }
         Charge::Unknown => Err(sale::pending().into()),
     }
+}
+
+/// A client may have `cars:buy` by a role of its own; what it lacks is an account.
+fn people_only() -> Problem {
+    Problem::new(403, "people-only", "Only people buy cars").detail(
+        "A car is paid from a person's account, and this token speaks for a client itself, which has none. \
+         Send a token that speaks for a person.",
+    )
 }
 
 impl Cars {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{AppendHeaders, IntoResponse};
+use demo_common::db::DbError;
 use http::StatusCode;
 use http::header::LINK;
 use propusk_verify::axum::{ApiError, EliteProof, StrictJson};
@@ -11,7 +12,6 @@ use propusk_verify::problem::Problem;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use serde::{Deserialize, Serialize};
 
-use crate::db::DbError;
 use crate::{Cars, sale};
 
 /// The longest name of a model, in code points.

@@ -5,11 +5,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use demo_common::db::DbError;
 use tokio::time::MissedTickBehavior;
 
 use crate::Cars;
 use crate::buy::now_s;
-use crate::db::DbError;
 use crate::sale;
 
 /// How often it looks.

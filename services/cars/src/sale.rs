@@ -27,12 +27,12 @@
 //! buyer who tries again goes on with their pending one, under the same id, and [`crate::recovery`] voids what nobody
 //! goes on with.
 
+use demo_common::db::DbError;
 use propusk_verify::axum::ApiError;
 use propusk_verify::problem::Problem;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::catalogue::{self, Car};
-use crate::db::DbError;
 
 /// The most sales that one round of recovery closes.
 const ROUND: u32 = 100;

@@ -8,22 +8,20 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Form, Json, Router};
+use demo_common::db::Db;
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use propusk_verify::axum::serve_router;
 use propusk_verify::check::{CheckUnavailable, CheckVerdict};
-use propusk_verify::decision::PastBound;
 use propusk_verify::exchange::TokenExchange;
-use propusk_verify::feed::FeedOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::accounts::Accounts;
-use crate::db::Db;
-use crate::testing::{Answer, ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{Cars, Config, SERVICE, calls, routes, serve};
+use crate::testing::{Answer, Issuer, NOWHERE, call, claims, config, start};
+use crate::{Cars, Config, SERVICE, routes, schema, serve};
 
 const START: i64 = 10_000_000;
 
@@ -162,11 +160,11 @@ impl World {
         let issuer = Issuer::granting(&["cars:buy", "cars:create", "cars:delete"]);
         let verifier = issuer.verifier(SERVICE);
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&dir.path().join("cars.sqlite")).unwrap();
+        let db = Db::open(&dir.path().join("cars.sqlite"), schema::MIGRATIONS).unwrap();
         let endpoint = format!("{authority}/oauth/token");
         let exchange = TokenExchange::new(&endpoint, SERVICE, "psk_secret").unwrap();
         let secret = "psk_secret".to_owned().into();
-        let http = calls::client(patience, None).unwrap();
+        let http = demo_common::http_client(patience, None).unwrap();
         let accounts = Accounts::new(http, users_url, endpoint, SERVICE.into(), secret, exchange);
         let cars = Cars { db, accounts };
         let url = start(serve_router(routes(&verifier, cars.clone()), &verifier, true)).await;
@@ -213,22 +211,7 @@ impl World {
 #[tokio::test]
 async fn it_starts_and_ends_without_an_authority() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
-        issuer: ISSUER.into(),
-        feed: NOWHERE.into(),
-        authority: NOWHERE.into(),
-        client_id: SERVICE.into(),
-        client_secret: "psk_secret".to_owned().into(),
-        users_url: NOWHERE.into(),
-        roots_pem: None,
-        database: dir.path().join("cars.sqlite"),
-        feed_options: FeedOptions::default(),
-        max_staleness: Duration::from_secs(5),
-        past_bound: PastBound::Refuse,
-        leeway: Duration::from_secs(5),
-        debug_headers: false,
-        ops_anywhere: false,
-    };
+    let config = Config { common: config(SERVICE, dir.path()), users_url: NOWHERE.into() };
     assert!(!format!("{config:?}").contains("psk_secret"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -460,7 +443,8 @@ async fn when_nobody_can_tell_at_the_moment_of_effect_the_buyer_tries_again() {
 async fn without_a_token_for_users_nothing_begins() {
     let world = World::new().await;
     world.buy("2", "u_gone").await.expect_problem(401, "token-stale");
-    world.buy("2", "demo-m2m").await.expect_problem(403, "people-only");
+    let machine = world.buy("2", "demo-m2m").await.expect_problem(403, "people-only");
+    assert!(machine.json["detail"].as_str().unwrap().contains("a person's account"), "{machine:?}");
     world.assert_nothing_happened("2").await;
     let alone = World::among(NOWHERE, NOWHERE, Shared::default(), Duration::from_secs(1)).await;
     let away = alone.buy("2", "u_alice").await.expect_problem(503, "authority-unavailable");

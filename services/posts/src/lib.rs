@@ -16,97 +16,30 @@ mod testing;
 mod tests;
 
 mod authors;
-mod calls;
-mod db;
 mod posts;
-
-use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
+mod schema;
 
 use axum::Router;
 use axum::routing::{get, post};
+use demo_common::Service;
+use demo_common::db::Db;
 use propusk_verify::Verifier;
-use propusk_verify::axum::{Listener, serve_router, whoami};
-use propusk_verify::decision::PastBound;
-use propusk_verify::exchange::{ExchangeConfigError, TokenExchange};
-use propusk_verify::feed::{Feed, FeedClient, FeedConfigError, FeedOptions};
-use zeroize::Zeroizing;
+use propusk_verify::axum::{Listener, whoami};
 
 use crate::authors::Authors;
-use crate::db::Db;
 
-pub use crate::db::OpenError;
+pub use demo_common::StartError;
 
 /// Our own id: the audience of the tokens that we take.
 const SERVICE: &str = "posts";
 
 /// All that the service needs to know.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// The `iss` of the tokens that are taken.
-    pub issuer: String,
-    /// URL of the authority's gRPC listener: keys, policies, revocations.
-    pub feed: String,
-    /// Base URL of the authority, as in `http://127.0.0.1:8081`.
-    pub authority: String,
-    /// Our own client at the authority.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: Zeroizing<String>,
+    /// What every service needs to know.
+    pub common: demo_common::Config,
     /// Base URL of `users`, which knows the authors.
     pub users_url: String,
-    /// Certificates to trust when we call others, PEM; without them, the machine's own.
-    pub roots_pem: Option<String>,
-    /// The SQLite file.
-    pub database: PathBuf,
-    /// How the authority's log is followed.
-    pub feed_options: FeedOptions,
-    /// How old our view of what was revoked may be for an ordinary decision.
-    pub max_staleness: Duration,
-    /// What to do when it is older.
-    pub past_bound: PastBound,
-    /// How far the authority's clock and ours may differ.
-    pub leeway: Duration,
-    /// Says in `Propusk-Decision` how a token was judged.
-    pub debug_headers: bool,
-    /// Answers `/-/` to everyone, not only to loopback.
-    pub ops_anywhere: bool,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("issuer", &self.issuer)
-            .field("feed", &self.feed)
-            .field("authority", &self.authority)
-            .field("client_id", &self.client_id)
-            .field("users_url", &self.users_url)
-            .field("database", &self.database)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why the service did not start, or ended on its own.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database cannot be used.
-    #[error("the database {}: {reason}", path.display())]
-    Database {
-        /// Its file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: OpenError,
-    },
-    /// The authority's gRPC listener cannot be followed as configured.
-    #[error(transparent)]
-    Feed(#[from] FeedConfigError),
-    /// Tokens cannot be exchanged as configured.
-    #[error(transparent)]
-    Exchange(#[from] ExchangeConfigError),
-    /// No HTTP client could be made.
-    #[error("the HTTP client: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 /// Serves until `shutdown`. The authority need not be there yet: until it is, nobody is let in, and `/-/ready` says so.
@@ -118,26 +51,12 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
-    let db =
-        Db::open(&config.database).map_err(|reason| StartError::Database { path: config.database.clone(), reason })?;
-    let roots = config.roots_pem.as_deref();
-    let authority = FeedClient::connect_lazy_trusting(&config.feed, &config.client_id, &config.client_secret, roots)?;
-    let feed = Feed::start_with(authority, [SERVICE], config.feed_options);
-    let verifier = Verifier::builder()
-        .issuer(config.issuer)
-        .audience(SERVICE)
-        .feed(&feed)
-        .leeway(config.leeway)
-        .max_staleness(config.max_staleness)
-        .past_bound(config.past_bound)
-        .debug_headers(config.debug_headers)
-        .build();
-    let token_endpoint = format!("{}/oauth/token", config.authority.trim_end_matches('/'));
-    let exchange = TokenExchange::new_trusting(&token_endpoint, &config.client_id, &config.client_secret, roots)?;
-    let authors = Authors::new(calls::client(authors::TIMEOUT, roots)?, &config.users_url, exchange);
-    let router = serve_router(routes(&verifier, Posts { db, authors }), &verifier, config.ops_anywhere);
-    propusk_verify::axum::serve(listener, router, shutdown).await;
-    feed.release().await;
+    let Config { common: config, users_url } = config;
+    let service = Service::start(SERVICE, &config)?;
+    let db = config.open_database(schema::MIGRATIONS)?;
+    let authors = Authors::new(config.http_client(authors::TIMEOUT)?, &users_url, config.token_exchange()?);
+    let routes = routes(service.verifier(), Posts { db, authors });
+    service.serve(listener, routes, shutdown).await;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{AppendHeaders, IntoResponse};
+use demo_common::db::DbError;
 use http::StatusCode;
 use http::header::LINK;
 use propusk_verify::axum::{ApiError, Caller, StrictJson};
@@ -13,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Posts;
 use crate::authors::{Author, Directory};
-use crate::db::DbError;
 
 /// The longest post, in code points.
 const MAX_CONTENT: usize = 10_000;
@@ -78,7 +78,9 @@ pub(crate) async fn create(
     StrictJson(NewPost { content }): StrictJson<NewPost>,
 ) -> Result<(StatusCode, Json<View>), ApiError> {
     if !caller.claims().is_person() {
-        return Err(Problem::new(403, "people-only", "Only people write posts").into());
+        return Err(Problem::new(403, "people-only", "Only people write posts")
+            .detail("This token speaks for a client itself. Send one that speaks for a person.")
+            .into());
     }
     if !(1..=MAX_CONTENT).contains(&content.chars().count()) {
         let right = format!("1 to {MAX_CONTENT} code points");

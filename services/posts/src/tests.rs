@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
+use demo_common::db::Db;
 use http::{HeaderMap, StatusCode};
 use propusk_verify::axum::serve_router;
-use propusk_verify::decision::PastBound;
 use propusk_verify::exchange::TokenExchange;
-use propusk_verify::feed::FeedOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::authors::Authors;
-use crate::db::Db;
-use crate::testing::{Answer, ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{Config, Posts, SERVICE, authors, calls, routes, serve};
+use crate::testing::{Answer, Issuer, NOWHERE, call, claims, config, start};
+use crate::{Config, Posts, SERVICE, authors, routes, schema, serve};
 
 /// The services around this one.
 #[derive(Default)]
@@ -53,9 +50,9 @@ impl World {
         let issuer = Issuer::granting(&[]);
         let verifier = issuer.verifier(SERVICE);
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&dir.path().join("posts.sqlite")).unwrap();
+        let db = Db::open(&dir.path().join("posts.sqlite"), schema::MIGRATIONS).unwrap();
         let exchange = TokenExchange::new(&format!("{authority}/oauth/token"), SERVICE, "psk_secret").unwrap();
-        let authors = Authors::new(calls::client(authors::TIMEOUT, None).unwrap(), users, exchange);
+        let authors = Authors::new(demo_common::http_client(authors::TIMEOUT, None).unwrap(), users, exchange);
         let url = start(serve_router(routes(&verifier, Posts { db, authors }), &verifier, true)).await;
         Self { issuer, url, others, _dir: dir }
     }
@@ -121,22 +118,7 @@ async fn users(
 #[tokio::test]
 async fn it_starts_and_ends_without_an_authority() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
-        issuer: ISSUER.into(),
-        feed: NOWHERE.into(),
-        authority: NOWHERE.into(),
-        client_id: SERVICE.into(),
-        client_secret: "psk_secret".to_owned().into(),
-        users_url: NOWHERE.into(),
-        roots_pem: None,
-        database: dir.path().join("posts.sqlite"),
-        feed_options: FeedOptions::default(),
-        max_staleness: Duration::from_secs(5),
-        past_bound: PastBound::Refuse,
-        leeway: Duration::from_secs(5),
-        debug_headers: false,
-        ops_anywhere: false,
-    };
+    let config = Config { common: config(SERVICE, dir.path()), users_url: NOWHERE.into() };
     assert!(!format!("{config:?}").contains("psk_secret"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -7,6 +7,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use demo_common::db::DbError;
 use http::StatusCode;
 use propusk_verify::axum::{ApiError, EliteProof, StrictJson};
 use propusk_verify::problem::Problem;
@@ -15,7 +16,6 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::Users;
-use crate::db::DbError;
 
 /// The service that may charge people.
 const CHARGING_SERVICE: &str = "cars";
@@ -106,6 +106,7 @@ fn invalid(pointer: &str, right: &str) -> Problem {
 
 fn people_only() -> Problem {
     Problem::new(403, "people-only", "Only people have accounts")
+        .detail("This token speaks for a client itself. Exchange one that speaks for a person.")
 }
 
 fn charge(tx: &Transaction<'_>, user_id: String, new: NewDebit) -> Result<(StatusCode, Debit), ApiError> {

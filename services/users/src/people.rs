@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use demo_common::db::DbError;
 use propusk_verify::axum::{ApiError, Caller};
 use propusk_verify::problem::Problem;
 use propusk_verify::{Permit, Reason, Refusal};
@@ -11,7 +12,6 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::Users;
-use crate::db::DbError;
 
 /// What a new account has.
 pub(crate) const STARTING_BALANCE: i64 = 10_000_000;

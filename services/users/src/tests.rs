@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Form, Json, Router};
+use demo_common::db::Db;
 use http::{HeaderMap, StatusCode};
 use propusk_verify::axum::serve_router;
 use propusk_verify::check::CheckVerdict;
-use propusk_verify::decision::PastBound;
-use propusk_verify::feed::FeedOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::authority::Authority;
-use crate::db::Db;
 use crate::people::STARTING_BALANCE;
-use crate::testing::{ISSUER, Issuer, NOWHERE, call, claims, start};
-use crate::{CALL_TIMEOUT, Config, SERVICE, Users, calls, routes, serve};
+use crate::testing::{Issuer, NOWHERE, call, claims, config, start};
+use crate::{CALL_TIMEOUT, SERVICE, Users, routes, schema, serve};
 
 /// The service and those around it.
 struct World {
@@ -41,8 +38,8 @@ impl World {
         let issuer = Issuer::granting(&[]);
         let verifier = issuer.verifier(SERVICE);
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&dir.path().join("users.sqlite")).unwrap();
-        let http = calls::client(CALL_TIMEOUT, None).unwrap();
+        let db = Db::open(&dir.path().join("users.sqlite"), schema::MIGRATIONS).unwrap();
+        let http = demo_common::http_client(CALL_TIMEOUT, None).unwrap();
         let authority = Authority::new(http, &authority, SERVICE.into(), "psk_secret".to_owned().into());
         let url = start(serve_router(routes(&verifier, Users { db, authority }), &verifier, true)).await;
         Self { issuer, url, introspected, _dir: dir }
@@ -97,21 +94,7 @@ async fn introspect(
 #[tokio::test]
 async fn it_starts_and_ends_without_an_authority() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
-        issuer: ISSUER.into(),
-        feed: NOWHERE.into(),
-        authority: NOWHERE.into(),
-        client_id: SERVICE.into(),
-        client_secret: "psk_secret".to_owned().into(),
-        roots_pem: None,
-        database: dir.path().join("users.sqlite"),
-        feed_options: FeedOptions::default(),
-        max_staleness: Duration::from_secs(5),
-        past_bound: PastBound::Refuse,
-        leeway: Duration::from_secs(5),
-        debug_headers: false,
-        ops_anywhere: false,
-    };
+    let config = config(SERVICE, dir.path());
     assert!(!format!("{config:?}").contains("psk_secret"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

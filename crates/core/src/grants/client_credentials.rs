@@ -8,8 +8,7 @@ use crate::settings::Settings;
 use crate::store::{Client, GrantType, Tx};
 use crate::target::{self, Target};
 
-/// Prepares a token whose subject is the client. It reads only, and in one snapshot; `client` was authenticated in
-/// an earlier one, so its status is read again.
+/// Prepares a token whose subject is the client. It reads only; `client` was authenticated in this very snapshot.
 ///
 /// # Errors
 /// [`GrantError`].
@@ -17,10 +16,9 @@ pub fn grant(
     tx: &dyn Tx,
     env: Env<'_>,
     settings: &Settings,
-    client: &Client,
+    client: Client,
     target: &Target,
 ) -> Result<TokenSet, GrantError> {
-    let client = tx.client(&client.id)?.filter(|client| !client.disabled).ok_or(GrantError::UnauthorizedClient)?;
     expect_allowed(&client, GrantType::ClientCredentials)?;
     let audience = target::of_client(tx, &client, target)?;
     let request = MintRequest {

@@ -2,8 +2,8 @@
 //!
 //! A client whose answer was lost, or that refreshes in parallel, presents a token that was used before. Within
 //! the grace window it gets the same successor again, used or not; later only a client that authenticated does, and
-//! only while the successor itself was never used. Any other replay means that two parties hold the token: the whole
-//! family ends. The successor is kept sealed under a key that only the presented token yields, so the database alone
+//! only while the successor itself was never used. Any other replay, and any by another client, means that two parties
+//! hold the token: the whole family ends. The successor is kept sealed under a key that only the presented token yields, so the database alone
 //! gives no token away.
 
 use super::{GrantError, TokenSet, expect_allowed};
@@ -78,11 +78,15 @@ pub fn grant(
     }
     let token = tx.refresh_token(&presented.hash())?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
     let session = tx.session(&token.session_id)?.ok_or(GrantError::InvalidGrant("unknown session"))?;
-    if session.client_id != *presenter.client_id() {
-        return Err(GrantError::InvalidGrant("another client's refresh token"));
-    }
     if !sessions::is_usable(tx, env, &session)? {
         return Err(GrantError::InvalidGrant("the session has ended"));
+    }
+    if session.client_id != *presenter.client_id() {
+        // An honest client never has it. Once it was used, it is no mistake either: it has leaked.
+        return match token.rotation {
+            None => Err(GrantError::InvalidGrant("another client's refresh token")),
+            Some(_) => Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
+        };
     }
     let audience = presenter.target(tx, target)?;
     let successor = match &token.rotation {

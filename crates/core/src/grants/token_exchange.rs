@@ -39,6 +39,9 @@ pub fn grant(
     let claims = subject_token.claims();
     let subject = claims.sub.parse::<Subject>().map_err(|error| invalid(error.to_string()))?;
     expect_rule_covers(&rule, &client, &claims.aud, &subject)?;
+    if log::floor_has_passed(tx, claims.exp)? {
+        return Err(invalid("expired"));
+    }
     match log::judge(tx, &CheckItem::of(subject_token))? {
         CheckVerdict::Good { .. } => {}
         CheckVerdict::Refused => return Err(invalid("revoked")),

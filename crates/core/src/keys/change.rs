@@ -1,7 +1,7 @@
 //! Operations on a service's keys: staging, rotation, emergency revocation, and forgetting.
 
 use super::rotation::{Cleared, Ring};
-use super::{FreshKey, publish};
+use super::{FreshKey, install_first_keys, publish};
 use crate::audit::Actor;
 use crate::env::Env;
 use crate::id::{Kid, ServiceId};
@@ -146,6 +146,29 @@ pub fn revoke(
         publish(tx, env, &key.service)?;
     }
     Ok(log::append(tx, env, &Change::KeyRevoked(kid.clone()))?)
+}
+
+/// Takes back every key of a ring at once, whatever its state: one that signs now may be one whose revocation was lost.
+/// Both new keys are of the same service; one of them signs from now on. The keys that were taken back.
+///
+/// # Errors
+/// When the store fails.
+pub fn replace(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    actor: &Actor,
+    active: FreshKey,
+    spare: FreshKey,
+) -> Result<Vec<Kid>, StoreError> {
+    let ceiling = tx.log_state()?.exp_ceiling;
+    let mut taken_back = Vec::new();
+    for key in tx.keys_of(&active.0.service)?.into_iter().filter(|key| key.state != KeyState::Revoked) {
+        tx.update_key(&SealedKey { state: KeyState::Revoked, until: Some(ceiling), ..key.clone() })?;
+        audit(tx, env, actor, "key_revoked", &key)?;
+        taken_back.push(key.kid);
+    }
+    install_first_keys(tx, env, active, spare)?;
+    Ok(taken_back)
 }
 
 /// Removes the keys that no living token is of, given the log's floor; whether there were any.

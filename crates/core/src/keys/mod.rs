@@ -6,7 +6,7 @@ mod ring;
 mod rotation;
 mod signing;
 
-pub use change::{Promoted, RevokeError, RotateError, activate, forget_passed, revoke, rotate, stage};
+pub use change::{Promoted, RevokeError, RotateError, activate, forget_passed, replace, revoke, rotate, stage};
 pub use kek::{Kek, KekError};
 pub use ring::{KeyMaterialError, PublicRing, jwks_for_verifiers, load_rings, public_jwk, spki_pem};
 pub use rotation::{Cleared, Due, Facts, Obstacles, Published, Ring, Schedule, obstacles};

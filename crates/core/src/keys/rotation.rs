@@ -27,7 +27,8 @@ pub struct Schedule {
     pub settle: Duration,
     /// How long others may keep a key set that they fetched.
     pub max_age: Duration,
-    /// How long a key signs before the next one is promoted; zero is for ever.
+    /// How long a key signs before the next one is promoted, where the service has no time of its own; zero is for
+    /// ever.
     pub rotate_every: Duration,
 }
 
@@ -97,6 +98,8 @@ pub struct Obstacles {
 pub struct Ring {
     service: ServiceId,
     keys: Vec<SealedKey>,
+    /// How long a key of this ring signs, if not what the schedule says.
+    rotate_every: Option<Duration>,
 }
 
 impl Ring {
@@ -105,7 +108,7 @@ impl Ring {
     /// # Errors
     /// When the store fails.
     pub fn read(tx: &dyn Tx, service: &ServiceId) -> Result<Self, StoreError> {
-        Ok(Self { service: service.clone(), keys: tx.keys_of(service)? })
+        Self::of(tx, service.clone(), tx.keys_of(service)?)
     }
 
     /// Those of all services that have one.
@@ -117,7 +120,12 @@ impl Ring {
         for key in tx.all_keys()? {
             rings.entry(key.service.clone()).or_default().push(key);
         }
-        Ok(rings.into_iter().map(|(service, keys)| Self { service, keys }).collect())
+        rings.into_iter().map(|(service, keys)| Self::of(tx, service, keys)).collect()
+    }
+
+    fn of(tx: &dyn Tx, service: ServiceId, keys: Vec<SealedKey>) -> Result<Self, StoreError> {
+        let own = tx.service(&service)?.and_then(|service| service.rotate_every_s);
+        Ok(Self { service, keys, rotate_every: own.map(|seconds| Duration::from_secs(u64::from(seconds))) })
     }
 
     /// Whose ring it is.
@@ -157,7 +165,8 @@ impl Ring {
             return is_cleared.then(|| Due::Activation(Cleared(staged.kid.clone())));
         }
         let signs_since = self.active().and_then(|key| key.activated_at)?;
-        let is_old = !schedule.rotate_every.is_zero() && facts.wall.since(signs_since) >= schedule.rotate_every;
+        let every = self.rotate_every.unwrap_or(schedule.rotate_every);
+        let is_old = !every.is_zero() && facts.wall.since(signs_since) >= every;
         is_old.then_some(Due::Rotation)
     }
 

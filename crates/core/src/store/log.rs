@@ -37,11 +37,16 @@ pub trait Log {
     fn log_state(&self) -> Result<LogState, StoreError>;
     /// The `seq` of the newest event with this kind and key.
     fn last_event(&self, kind: &str, key: &str) -> Result<Option<u64>, StoreError>;
+    /// The same for several pairs of kind and key, in their order, as one question.
+    fn last_events(&self, wanted: &[(&str, &str)]) -> Result<Vec<Option<u64>>, StoreError>;
     /// Up to `limit` events after `seq`, in order.
     fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<LogRow>, StoreError>;
     /// Appends an event; the row takes `head + 1` as its `seq`, which is answered. Takes the log's row lock, so it
     /// comes after every other write of its transaction.
     fn append_event(&mut self, kind: &str, key: &str, payload: &str, at: Timestamp) -> Result<u64, StoreError>;
+    /// Raises the head to at least this: positions in between are given to nothing. An event has to follow in the same
+    /// transaction. Only for a log of which a part was lost.
+    fn raise_head(&mut self, head: u64) -> Result<(), StoreError>;
     /// Raises the ceiling and the floor to at least these, and drops events that the floor has passed.
     fn raise_log_limits(&mut self, exp_ceiling: u64, floor: u64) -> Result<LogState, StoreError>;
     /// The longest lease that was ever granted to a verifier, in milliseconds; 0 if there was none.

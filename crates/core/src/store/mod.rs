@@ -9,6 +9,7 @@
 
 mod audit;
 mod clients;
+mod done;
 mod exchange_rules;
 mod gone;
 mod groups;
@@ -23,6 +24,7 @@ mod users;
 
 pub use audit::{AuditEntry, AuditFilter, AuditLog, StoredAuditEntry};
 pub use clients::{AuthMethod, Client, Clients, GrantType, PreviousSecret};
+pub use done::Done;
 pub use exchange_rules::{ExchangeRule, ExchangeRules, SubjectKind};
 pub use gone::{Gone, GoneId};
 pub use groups::{Group, Groups};
@@ -39,6 +41,7 @@ pub use users::{User, Users};
 pub trait Tx:
     AuditLog
     + Clients
+    + Done
     + ExchangeRules
     + Gone
     + Groups
@@ -56,6 +59,7 @@ pub trait Tx:
 impl<T> Tx for T where
     T: AuditLog
         + Clients
+        + Done
         + ExchangeRules
         + Gone
         + Groups

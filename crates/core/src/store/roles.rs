@@ -52,7 +52,8 @@ pub trait Roles {
     fn roles_of_holder(&self, holder: &Holder) -> Result<Vec<RoleGrant>, StoreError>;
     /// Every role that a person has through groups, with the group, in order of group, service and name.
     fn group_roles_of_user(&self, user: &UserId) -> Result<Vec<(GroupId, RoleGrant)>, StoreError>;
-    /// Whether somebody who is not disabled was given a role, or is in a group that was.
+    /// Whether somebody can come and use a role that they were given, or that a group of theirs was: a person who has a
+    /// password and is not disabled, or a client that is not disabled and may get tokens for itself for that service.
     fn has_active_holder(&self, role: &RoleGrant) -> Result<bool, StoreError>;
     /// Up to `limit` of those who have a role, groups resolved to their members; in no order, and who has it in
     /// several ways may come several times.

@@ -16,6 +16,8 @@ pub struct Service {
     pub resource_uri: Option<String>,
     /// Life of its access tokens in seconds, if it differs from the setting.
     pub access_ttl_s: Option<u32>,
+    /// How long a key of its signs, in seconds, if it differs from the setting; zero is for ever.
+    pub rotate_every_s: Option<u32>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Grows with every change of it; the store counts.
@@ -32,7 +34,7 @@ pub trait Services {
     fn services(&self, page: &Page) -> Result<Vec<Service>, StoreError>;
     /// A new service; `false` if the id or the URI is taken (then nothing was written).
     fn insert_service(&mut self, service: &Service) -> Result<bool, StoreError>;
-    /// Replaces the URI and the life of access tokens of the service with this id; `false` if the URI is taken (then
-    /// nothing was written).
+    /// Replaces the URI, the life of access tokens and the time between rotations of the service with this id; `false`
+    /// if the URI is taken (then nothing was written).
     fn update_service(&mut self, service: &Service) -> Result<bool, StoreError>;
 }

@@ -54,4 +54,6 @@ pub trait Sessions {
     fn end_session(&mut self, id: &SessionId, at: Timestamp) -> Result<bool, StoreError>;
     /// Ends every session of a person; the number that had not been ended before.
     fn end_sessions_of(&mut self, user: &UserId, at: Timestamp) -> Result<usize, StoreError>;
+    /// Ends every session there is; the number that had not been ended before.
+    fn end_all_sessions(&mut self, at: Timestamp) -> Result<usize, StoreError>;
 }

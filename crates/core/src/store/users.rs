@@ -13,7 +13,8 @@ pub struct User {
     pub username: String,
     /// Not verified, hence not unique.
     pub email: Option<String>,
-    /// An argon2id hash in PHC form; `None` for a person who has no password.
+    /// An argon2id hash in PHC form, or until the next sign-in one that an import brought
+    /// ([`crate::password::StoredHash`]); `None` for a person who has no password.
     pub password_hash: Option<String>,
     /// A disabled person gets no token and no session.
     pub disabled: bool,
@@ -38,6 +39,9 @@ pub trait Users {
     fn insert_user(&mut self, user: &User) -> Result<bool, StoreError>;
     /// Replaces every field of the user with this id but `username`, `created_at` and `version`, which grows.
     fn update_user(&mut self, user: &User) -> Result<(), StoreError>;
+    /// Puts another hash of the same password in the place of `old`; `false` if that is not the stored one any more (then
+    /// nothing was written). Nothing of the person changes: the version stays.
+    fn renew_password_hash(&mut self, id: &UserId, old: &str, new: &str) -> Result<bool, StoreError>;
     /// Gives a person another username; `false` if it is taken (then nothing was written).
     fn rename_user(&mut self, id: &UserId, username: &str) -> Result<bool, StoreError>;
 }

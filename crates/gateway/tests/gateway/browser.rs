@@ -44,7 +44,7 @@ async fn signing_in_by_json() {
     assert_eq!(answer.header("cache-control"), "no-store");
     let (head, form) = world.authority.last_form();
     assert_eq!((form["audience"].as_str(), head["user-agent"].to_str().unwrap()), ("propusk", "Test/1"));
-    assert_eq!(head["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(head["forwarded"], "for=127.0.0.1");
     world.send(get("/cars").cookie(&cookie)).await.expect(200);
     let session = world.send(get("/session").cookie(&cookie)).await.expect(200);
     assert_eq!(session.json()["username"], "alice");

@@ -108,7 +108,7 @@ impl OnlineCheck for Check {
         Box::pin(async move {
             let verdict = verdict.ok_or_else(|| CheckUnavailable("away".to_owned()))?;
             let judge = |item: CheckItem| if stale.contains(&item.jti) { CheckVerdict::Stale } else { verdict.clone() };
-            Ok(CheckReply { as_of_seq: 7, answers: items.into_iter().map(judge).collect() })
+            Ok(CheckReply { as_of_seq: 7, floor: 0, answers: items.into_iter().map(judge).collect() })
         })
     }
 }

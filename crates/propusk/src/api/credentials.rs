@@ -38,14 +38,44 @@ struct Stored {
 }
 
 /// An access token for the authority's own calls.
-pub(super) async fn token(place: &Place) -> Result<SecretText, Failure> {
+pub(super) struct Credential {
+    pub(super) token: SecretText,
+    pub(super) origin: Origin,
+}
+
+/// Where a credential comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Environment,
+    Client,
+    Login,
+}
+
+impl Origin {
+    /// What helps when it is not accepted.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::Environment => "PROPUSK_TOKEN is not accepted: it has to be a live access token of audience propusk",
+            Self::Client => {
+                "The client of PROPUSK_CLIENT_ID is not accepted: look at its id, its secret and its audiences"
+            }
+            Self::Login => "Sign in: propusk login",
+        }
+    }
+}
+
+/// The first that there is: PROPUSK_TOKEN, the client of the environment, what `propusk login` stored.
+pub(super) async fn of(place: &Place) -> Result<Credential, Failure> {
     if let Ok(token) = std::env::var("PROPUSK_TOKEN") {
-        return Ok(SecretText::new(token));
+        return Ok(Credential { token: SecretText::new(token), origin: Origin::Environment });
     }
-    match std::env::var("PROPUSK_CLIENT_ID") {
-        Ok(client_id) => client_token(place, &client_id).await,
-        Err(_) => stored_token(place).await,
-    }
+    let (token, origin) = match std::env::var("PROPUSK_CLIENT_ID") {
+        Ok(client_id) => (client_token(place, &client_id).await, Origin::Client),
+        Err(_) => (stored_token(place).await, Origin::Login),
+    };
+    let advised =
+        |failure: Failure| if failure.exit == Exit::NotAllowed { failure.advise(origin.advice()) } else { failure };
+    Ok(Credential { token: token.map_err(advised)?, origin })
 }
 
 async fn client_token(place: &Place, client_id: &str) -> Result<SecretText, Failure> {
@@ -55,7 +85,7 @@ async fn client_token(place: &Place, client_id: &str) -> Result<SecretText, Fail
     let secret = private::read(path.as_ref()).map_err(|error| Failure::new(Exit::Usage, error))?;
     let form = [("grant_type", "client_credentials"), ("audience", "propusk")];
     let request = place.request(Method::POST, "/oauth/token").basic_auth(client_id, Some(secret.as_str())).form(&form);
-    let (_, answer) = place.send(request).await?;
+    let answer = place.send(request).await?.document;
     member(&answer, "access_token").map_err(Failure::from)
 }
 
@@ -64,15 +94,15 @@ async fn stored_token(place: &Place) -> Result<SecretText, Failure> {
     let _lock = lock()?;
     let mut stored = read()?;
     let Some(login) = stored.authorities.get(&place.base) else {
-        return Err(Failure::new(Exit::NotAllowed, anyhow::anyhow!("not signed in at {}: propusk login", place.base)));
+        return Err(Failure::new(Exit::NotAllowed, anyhow::anyhow!("not signed in at {}", place.base)));
     };
     if login.access_ends > now() + MARGIN_S {
         return Ok(login.access_token.clone());
     }
     let body = json!({"refresh_token": login.refresh_token.expose()});
     match place.send(place.request(Method::POST, "/auth/refresh").json(&body)).await {
-        Ok((_, answer)) => {
-            let login = Login::of(login.username.clone(), &answer)?;
+        Ok(answer) => {
+            let login = Login::of(login.username.clone(), &answer.document)?;
             let token = login.access_token.clone();
             stored.authorities.insert(place.base.clone(), login);
             write(&stored)?;
@@ -97,7 +127,23 @@ pub(super) fn store(base: &str, login: Login) -> Result<PathBuf> {
     file()
 }
 
+/// Forgets the sign-in at `base`: what it yielded, if there was one.
+pub(super) fn forget(base: &str) -> Result<Option<Login>> {
+    let _lock = lock()?;
+    let mut stored = read()?;
+    let login = stored.authorities.remove(base);
+    if login.is_some() {
+        write(&stored)?;
+    }
+    Ok(login)
+}
+
 impl Login {
+    /// What ends the session.
+    pub(super) fn refresh_token(&self) -> &SecretText {
+        &self.refresh_token
+    }
+
     /// From an answer of the authority.
     pub(super) fn of(username: String, tokens: &Value) -> Result<Self> {
         let expires_in = tokens.get("expires_in").and_then(Value::as_u64).context("the answer has no expires_in")?;

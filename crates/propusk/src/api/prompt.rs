@@ -1,4 +1,4 @@
-//! Asking for a password on the terminal, without showing it.
+//! Asking on the terminal: for a password, without showing it, and whether somebody is sure.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use crate::cli::SureArgs;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::private;
 
 /// From a file, or from whoever sits at the terminal.
@@ -17,6 +19,30 @@ pub(super) fn password(file: Option<&Path>, question: &str) -> Result<Zeroizing<
         None if io::stdin().is_terminal() => Ok(ask(question)?),
         None => Err(Failure::usage("no terminal to ask for the password: give --password-file FILE")),
     }
+}
+
+/// A new password: at the terminal it is typed twice, for nobody sees it.
+pub(super) fn new_password(file: Option<&Path>, question: &str) -> Result<Zeroizing<String>, Failure> {
+    let first = password(file, question)?;
+    if file.is_none() && *ask("The same again")? != *first {
+        return Err(Failure::new(Exit::Failed, anyhow::anyhow!("the two are not the same: nothing was done")));
+    }
+    Ok(first)
+}
+
+/// Asks whoever sits at the terminal, if somebody does. A script has made up its mind.
+pub(super) fn sure(args: &SureArgs, question: &str) -> Result<(), Failure> {
+    let (stdin, mut err) = (io::stdin(), io::stderr());
+    if args.yes || !stdin.is_terminal() || !err.is_terminal() {
+        return Ok(());
+    }
+    let mut line = String::new();
+    let asked = write!(err, "{} [y/N] ", output::harmless(question)).and_then(|()| err.flush());
+    asked.and_then(|()| stdin.lock().read_line(&mut line)).context("cannot ask: give --yes")?;
+    if matches!(line.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, anyhow::anyhow!("nothing was done")))
 }
 
 fn ask(question: &str) -> Result<Zeroizing<String>> {

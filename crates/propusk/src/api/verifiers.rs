@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Api, print_list, shown};
-use crate::cli::{ApiArgs, VerifierCommand};
+use super::{Api, Most, print_list, shown};
+use crate::cli::{ApiArgs, At, VerifierCommand};
 use crate::exit::{Exit, Outcome};
 use crate::output::{self, DIM, paint};
 use crate::serve::signalled;
@@ -19,11 +19,12 @@ const EACH: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Runs one of them.
-pub(crate) async fn run(command: VerifierCommand) -> Outcome {
-    let VerifierCommand::List { watch, api } = command;
+pub(crate) async fn run(at: At<VerifierCommand>) -> Outcome {
+    let At { command, api } = at;
+    let VerifierCommand::List { watch } = command;
     if !watch {
-        let verifiers = Api::connect(&api).await?.list(PATH, &[]).await?;
-        print_list(&api, verifiers, &HEAD, row);
+        let verifiers = Api::connect(&api).await?.list(PATH, &[], Most::ALL).await?;
+        print_list(&api, verifiers, "no verifier was heard of in the last minute", &HEAD, row);
         return Ok(Exit::Done);
     }
     tokio::select! {
@@ -36,7 +37,7 @@ pub(crate) async fn run(command: VerifierCommand) -> Outcome {
 async fn watching(args: &ApiArgs) -> Outcome {
     loop {
         // A token may end in the meantime.
-        let verifiers = Api::connect(args).await?.list(PATH, &[]).await?;
+        let verifiers = Api::connect(args).await?.list(PATH, &[], Most::ALL).await?;
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         if args.json {
             output::line(&json!({"at": at, "items": verifiers}).to_string());

@@ -159,7 +159,10 @@ registry! {
         password_min_length: u32 = "password.min_length", "15";
         /// At least 64.
         password_max_length: u32 = "password.max_length", "128";
-        /// Slows down failing sign-ins. Only failures count.
+        /// Passwords that nobody may take, beside the 30,000 most common ones: a text file, one a line, in whatever case.
+        /// Eight bytes of memory each. Read at the start.
+        password_blocklist_file: Option<PathBuf> = "password.blocklist_file", "", example "/etc/propusk/blocklist.txt";
+        /// Slows down failing sign-ins by account and address, and failing clients. Only failures count.
         throttle_enabled: bool = "throttle.enabled", "true";
         /// The longest that somebody has to wait between two attempts.
         throttle_max_delay: Duration = "throttle.max_delay", "1m";
@@ -205,8 +208,11 @@ registry! {
         /// Adds `Propusk-Decision` to answers: by what a token was judged, and how old that was. On under `up`.
         debug_decision_headers: bool = "debug.decision_headers", "false";
     }
-    "Gateway and services as clients of the authority." {
-        /// Base URL of the authority.
+    "The authority, and gateway and services as its clients." {
+        /// Proxies in front of the authority, whose `Forwarded` and `X-Forwarded-For` count: addresses or blocks. The
+        /// gateway is none of them: it is believed because it authenticates.
+        authority_trusted_proxies: Networks = "authority.trusted_proxies", "";
+        /// Base URL of the authority, for its clients.
         authority_url: Option<Origin> = "authority.url", "", example "http://127.0.0.1:8081";
     }
     "The gateway." {

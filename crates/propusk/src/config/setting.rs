@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use propusk_gateway::Network;
+use propusk_verify::forwarded::Network;
 use serde_json::Value;
 use url::Url;
 

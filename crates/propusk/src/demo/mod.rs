@@ -6,6 +6,8 @@
 mod call;
 mod ending;
 mod feed;
+mod keys;
+mod load;
 mod people;
 mod screen;
 mod stage;
@@ -108,6 +110,7 @@ async fn tell(tour: &mut Tour) {
     tour.step("Lose the role, and be refused at once", trade::lose_role).await;
     tour.step("An access token ends; the browser's session goes on", ending::expire).await;
     tour.step("Log out, and be refused", ending::log_out).await;
+    keys::tell(tour).await;
     tour.step("Freeze a service, revoke a session, wake the service", feed::freeze).await;
     tour.step("Kill the authority, and start it again", feed::authority_away).await;
 }

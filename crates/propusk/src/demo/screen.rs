@@ -12,8 +12,6 @@ pub(super) enum Cut {
     Failed(String),
     /// It cannot be shown here, for this reason.
     Skipped(String),
-    /// The part that it would show does not exist yet.
-    NotBuilt(String),
 }
 
 /// What a step yields: what it showed, in words.
@@ -78,10 +76,6 @@ impl Screen {
                 self.left_out += 1;
                 format!("{} skipped: {reason}", paint(YELLOW, "–"))
             }
-            Err(Cut::NotBuilt(reason)) => {
-                self.left_out += 1;
-                format!("{} not built: {reason}", paint(YELLOW, "–"))
-            }
         };
         output::line(&format!("    {line}\n"));
     }
@@ -142,7 +136,6 @@ mod tests {
         screen.step("a");
         screen.end("a", Ok("fine".to_owned()));
         screen.end("b", Err(Cut::Skipped("no reason".to_owned())));
-        screen.end("c", Err(Cut::NotBuilt("later".to_owned())));
         assert!(screen.finish());
         screen.end("d", Err(Cut::Failed("broken".to_owned())));
         assert!(!screen.finish());

@@ -80,6 +80,8 @@ impl Stage {
         let mut command = ourselves()?;
         command.args(["up", "--ephemeral", "--split", "--json", "--child-of", &own_pid]);
         command.args(["--set", &ttl, "--set", &leeway, "--set", "log.level=warn", "--set", "log.format=human"]);
+        // Nobody keeps key sets of a system this short-lived, and nobody wants to watch a rotation wait for them.
+        command.args(["--set", "keys.settle=1s", "--set", "keys.jwks_max_age=1s"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut up = command.spawn().context("`propusk up` cannot be started")?;
         let complaints = up.stderr.take().context("no standard error")?;

@@ -1,10 +1,12 @@
 //! The authority, as configured.
 
 use propusk_core::keys::{Kek, Schedule};
+use propusk_core::password::Blocklist;
 use propusk_core::secret::PlainSecret;
 use propusk_core::settings::{Argon2Settings, Settings};
 use propusk_server::ServerConfig;
 
+use super::blocklist;
 use super::needs::Needs;
 use crate::config::{Config, OpsAccess, Synchronous};
 use crate::exit::{Exit, Failure};
@@ -23,10 +25,12 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
     let issuer = needs.value("issuer", config.issuer.as_ref());
     let database = needs.value("database.path", config.database_path.as_ref());
     let kek = read_kek(config, &mut needs);
+    let blocklist = config.password_blocklist_file.as_deref().map(blocklist::read).transpose();
+    let blocklist = blocklist.map_err(|problem| needs.wrong("password.blocklist_file", problem)).ok().flatten();
     needs.check()?;
     let (Some(issuer), Some(database), Some(kek)) = (issuer, database, kek) else { return Err(Needs::bug()) };
     Ok(ServerConfig {
-        settings: settings(&issuer.0, config),
+        settings: settings(&issuer.0, config, blocklist.unwrap_or_default()),
         database,
         synchronous: match config.database_synchronous {
             Synchronous::Full => propusk_store::Synchronous::Full,
@@ -35,6 +39,8 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
         },
         kek,
         hash_queue: usize::try_from(config.argon2_queue).unwrap_or(usize::MAX),
+        throttle: config.throttle_enabled.then_some(config.throttle_max_delay),
+        trusted_proxies: config.authority_trusted_proxies.parsed(),
         key_schedule: Schedule {
             settle: config.keys_settle,
             max_age: config.keys_jwks_max_age,
@@ -49,7 +55,7 @@ pub(crate) fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
     })
 }
 
-fn settings(issuer: &str, config: &Config) -> Settings {
+fn settings(issuer: &str, config: &Config, password_blocklist: Blocklist) -> Settings {
     let length = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     Settings {
         issuer: issuer.to_owned(),
@@ -60,8 +66,17 @@ fn settings(issuer: &str, config: &Config) -> Settings {
         refresh_grace: config.refresh_grace,
         password_min_length: length(config.password_min_length),
         password_max_length: length(config.password_max_length),
+        password_blocklist,
         argon2: Argon2Settings { m_kib: config.argon2_m_kib, t: config.argon2_t, p: config.argon2_p },
     }
+}
+
+/// The key-encryption key by itself.
+pub(crate) fn kek(config: &Config) -> Result<Kek, Failure> {
+    let mut needs = Needs::default();
+    let kek = read_kek(config, &mut needs);
+    needs.check()?;
+    kek.ok_or_else(Needs::bug)
 }
 
 fn read_kek(config: &Config, needs: &mut Needs) -> Option<Kek> {

@@ -1,21 +1,25 @@
 //! `propusk serve`: one part in this process.
 
 mod authority;
+mod blocklist;
 mod gateway;
 mod needs;
 mod part;
 mod service;
 mod stop;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use propusk_server::{Authority, Listeners};
+use propusk_core::secret::PlainSecret;
+use propusk_server::demo::{self, DemoData};
+use propusk_server::{Authority, Listeners, ServerConfig};
 use propusk_verify::axum::Listener;
 use tokio::task::JoinHandle;
 
-pub(crate) use authority::KEK_VARIABLE;
+pub(crate) use authority::{KEK_VARIABLE, kek};
 pub(crate) use part::{Part, Service};
 pub(crate) use stop::{Stop, signalled};
 
@@ -83,11 +87,21 @@ pub(crate) async fn start_authority(
     feed: TcpListener,
     stop: &Stop,
 ) -> Result<Authority, Failure> {
-    let mut server = authority::server_config(config)?;
-    server.bootstrap_admin_secret = authority::bootstrap_secret()?;
+    let server = server_config(config)?;
     let listeners = Listeners { http: listener(http, tls)?, feed: listener(feed, tls)? };
     let started = Authority::start(server, listeners, stop.asked()).await;
     Ok(started.context("the authority cannot start")?)
+}
+
+/// Makes the demo's data for an authority that is to be started later; `serve` makes none.
+pub(crate) async fn prepare_demo(config: &Config, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, Failure> {
+    let server = server_config(config)?;
+    Ok(demo::prepare(server, kept).await.context("the demo data cannot be made")?)
+}
+
+fn server_config(config: &Config) -> Result<ServerConfig, Failure> {
+    let bootstrap_admin_secret = authority::bootstrap_secret()?;
+    Ok(ServerConfig { bootstrap_admin_secret, ..authority::server_config(config)? })
 }
 
 /// The running authority as one of the parts.

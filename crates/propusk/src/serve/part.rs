@@ -100,9 +100,19 @@ impl Part {
         let section = key.split('.').next().unwrap_or_default();
         let of_all = ["issuer", "insecure_http", "listen", "tls", "log", "debug", "token", "verify"];
         let own: &[&str] = match self {
-            Self::Authority => {
-                &["database", "kek", "session", "refresh", "password", "throttle", "argon2", "keys", "feed", "revoke"]
-            }
+            Self::Authority => &[
+                "authority",
+                "database",
+                "kek",
+                "session",
+                "refresh",
+                "password",
+                "throttle",
+                "argon2",
+                "keys",
+                "feed",
+                "revoke",
+            ],
             Self::Gateway => &["authority", "feed", "gateway", "revoke"],
             Self::Demo(_) => &["authority", "feed", "demo", "database", "revoke"],
         };

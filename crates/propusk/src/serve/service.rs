@@ -1,11 +1,9 @@
 //! The demo services, as configured.
 
 use std::future::Future;
-use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 use propusk_verify::axum::Listener;
-use zeroize::Zeroizing;
 
 use super::needs::{Needs, Upwards, feed_options};
 use super::part::Service;
@@ -13,16 +11,8 @@ use crate::config::{Config, OpsAccess};
 use crate::exit::Failure;
 use crate::tls::Tls;
 
-/// What every demo service needs, with its secret read.
-struct Common {
-    upwards: Upwards,
-    client_secret: Zeroizing<String>,
-    database: PathBuf,
-    /// Of those that call `users`; empty for `users` itself.
-    users_url: String,
-}
-
-fn common(service: Service, config: &Config) -> Result<Common, Failure> {
+/// What every service needs, with its secret read, and where `users` is for those that call it.
+fn common(service: Service, config: &Config, tls: &Tls) -> Result<(demo_common::Config, String), Failure> {
     let mut needs = Needs::default();
     let upwards = Upwards::of(config, &mut needs);
     let client_secret = needs.secret("demo.client_secret_file", config.demo_client_secret_file.as_ref());
@@ -34,34 +24,27 @@ fn common(service: Service, config: &Config) -> Result<Common, Failure> {
         }
     };
     needs.check()?;
-    match (upwards, client_secret, database, users_url) {
-        (Some(upwards), Some(client_secret), Some(database), Some(users_url)) => {
-            Ok(Common { upwards, client_secret, database, users_url })
-        }
-        _ => Err(Needs::bug()),
-    }
-}
-
-/// The members that all three configurations share, and those of one.
-macro_rules! service_config {
-    ($of:ident, $service:expr, $config:expr, $tls:expr, $common:expr $(, $more:ident)*) => {
-        $of::Config {
-            issuer: $common.upwards.issuer,
-            feed: $common.upwards.feed,
-            authority: $common.upwards.authority,
-            client_id: $service.name().to_owned(),
-            client_secret: $common.client_secret,
-            roots_pem: $tls.roots_pem.clone(),
-            database: $common.database,
-            feed_options: feed_options($config),
-            max_staleness: $config.verify_max_staleness,
-            past_bound: $config.verify_past_bound.into(),
-            leeway: $config.token_leeway,
-            debug_headers: $config.debug_decision_headers,
-            ops_anywhere: $config.listen_ops == OpsAccess::Anywhere,
-            $($more: $common.$more,)*
-        }
+    let (Some(upwards), Some(client_secret), Some(database), Some(users_url)) =
+        (upwards, client_secret, database, users_url)
+    else {
+        return Err(Needs::bug());
     };
+    let common = demo_common::Config {
+        issuer: upwards.issuer,
+        feed: upwards.feed,
+        authority: upwards.authority,
+        client_id: service.name().to_owned(),
+        client_secret,
+        roots_pem: tls.roots_pem.clone(),
+        database,
+        feed_options: feed_options(config),
+        max_staleness: config.verify_max_staleness,
+        past_bound: config.verify_past_bound.into(),
+        leeway: config.token_leeway,
+        debug_headers: config.debug_decision_headers,
+        ops_anywhere: config.listen_ops == OpsAccess::Anywhere,
+    };
+    Ok((common, users_url))
 }
 
 /// Checks the configuration of a service; the future serves it until `shutdown`.
@@ -72,18 +55,15 @@ pub(super) fn serving(
     listener: Listener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, anyhow::Result<()>>, Failure> {
-    let common = common(service, config)?;
+    let (common, users_url) = common(service, config, tls)?;
     Ok(match service {
-        Service::Users => {
-            let config = service_config!(demo_users, service, config, tls, common);
-            Box::pin(async move { Ok(demo_users::serve(listener, config, shutdown).await?) })
-        }
+        Service::Users => Box::pin(async move { Ok(demo_users::serve(listener, common, shutdown).await?) }),
         Service::Posts => {
-            let config = service_config!(demo_posts, service, config, tls, common, users_url);
+            let config = demo_posts::Config { common, users_url };
             Box::pin(async move { Ok(demo_posts::serve(listener, config, shutdown).await?) })
         }
         Service::Cars => {
-            let config = service_config!(demo_cars, service, config, tls, common, users_url);
+            let config = demo_cars::Config { common, users_url };
             Box::pin(async move { Ok(demo_cars::serve(listener, config, shutdown).await?) })
         }
     })

@@ -2,11 +2,14 @@
 
 mod inspect;
 
+use crate::api;
 use crate::cli::TokenCommand;
 use crate::exit::Outcome;
 
 /// Runs one of them.
 pub(crate) async fn run(command: TokenCommand) -> Outcome {
-    let TokenCommand::Inspect(args) = command;
-    inspect::run(args).await
+    match command {
+        TokenCommand::Inspect(args) => inspect::run(args).await,
+        TokenCommand::Revoke(args) => api::tokens::revoke(args).await,
+    }
 }

@@ -39,7 +39,7 @@ pub(super) fn json(plan: &Plan, system: &System, demo: &DemoData) -> Value {
         "feed": plan.feed_url(),
         "data": plan.data.path(),
         "services": Value::Object(Map::from_iter(services)),
-        "admin": {"username": demo.admin.username, "password": expose(&demo.admin.password)},
+        "admin": {"username": "admin", "password": demo.admin.as_ref().and_then(|admin| expose(&admin.password))},
         "users": users.collect::<Vec<_>>(),
         "clients": clients.collect::<Vec<_>>(),
         "processes": Value::Object(Map::from_iter(processes)),
@@ -55,9 +55,9 @@ pub(super) fn text(plan: &Plan, demo: &DemoData, took: Duration) -> String {
     }
     lines.push(row("data", &plan.data.path().display().to_string()));
     lines.push(String::new());
-    let people = std::iter::once(&demo.admin).chain(&demo.users);
+    let people = demo.admin.iter().chain(&demo.users);
     lines.extend(people.map(|user| row(&user.username, &person(user))));
-    if demo.admin.password.is_some() {
+    if demo.admin.as_ref().is_some_and(|admin| admin.password.is_some()) {
         lines.push(row("", &paint(YELLOW, "these passwords are shown this once; only hashes of them are stored")));
     }
     lines.push(String::new());

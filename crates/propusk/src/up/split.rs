@@ -9,13 +9,12 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use propusk_core::secret::PlainSecret;
-use propusk_server::demo::{self, DemoData};
+use propusk_server::demo::DemoData;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::plan::{Plan, Sockets};
 use crate::exit::Failure;
-use crate::ports;
 use crate::serve::{self, DRAIN, KEK_VARIABLE, Part, Stop};
 
 /// A running system.
@@ -41,7 +40,7 @@ pub(super) async fn start(
     sockets: Sockets,
     kept: BTreeMap<String, PlainSecret>,
 ) -> Result<(Split, DemoData), Failure> {
-    let demo = prepare(plan, kept).await?;
+    let demo = serve::prepare_demo(&plan.config(Part::Authority), kept).await?;
     // The children take the ports over.
     drop(sockets);
     let (front_stop, authority_stop) = (Stop::new(), Stop::new());
@@ -56,18 +55,6 @@ pub(super) async fn start(
     let others = Part::ALL.into_iter().filter(|part| *part != Part::Authority);
     let front = others.map(|part| spawn(part, &front_stop, DRAIN * 3 / 4)).collect::<Result<_>>()?;
     Ok((Split { front, front_stop, authority, authority_stop, processes }, demo))
-}
-
-/// `serve` makes no demo data, so it is made before: by an authority that nobody can reach and that ends again.
-async fn prepare(plan: &Plan, kept: BTreeMap<String, PlainSecret>) -> Result<DemoData, Failure> {
-    let stop = Stop::new();
-    let socket = || ports::bind("listen.authority", ([127, 0, 0, 1], 0).into());
-    let config = plan.config(Part::Authority);
-    let authority = serve::start_authority(&config, &plan.tls, socket()?, socket()?, &stop).await?;
-    let demo = demo::ensure(&authority, kept).await.context("the demo data cannot be made");
-    stop.now();
-    authority.finished().await;
-    Ok(demo?)
 }
 
 /// Starts the child of a part; the command line that starts it again.

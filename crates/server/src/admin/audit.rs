@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use propusk_core::env::Timestamp;
-use propusk_core::store::{AuditFilter, StoredAuditEntry};
+use propusk_core::store::{AuditFilter, StoreError, StoredAuditEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery};
+use crate::extract::{ListQuery, Queried};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -58,16 +58,16 @@ impl From<StoredAuditEntry> for EntryView {
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Query(filter): Query<Filter>,
-    ListQuery(page): ListQuery,
+    Queried(filter): Queried<Filter>,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Response, Problem> {
     let before = match page.after {
-        Some(cursor) => Some(cursor.parse::<u64>().map_err(|_| Problem::bad_request("cursor is not one of ours"))?),
+        Some(n) => Some(n.parse::<u64>().map_err(StoreError::failed)?),
         None => None,
     };
     let Filter { subject, actor, service, action } = filter;
     let filter = AuditFilter { subject, actor, service, action };
     let entries = app.read(move |tx, _| tx.audit_entries(&filter, before, page.limit)).await?;
     let views = entries.into_iter().map(EntryView::from).collect();
-    Ok(Json(List::page(views, page.limit, |entry: &EntryView| entry.n.to_string())).into_response())
+    Ok(Json(pages.page(views, |entry: &EntryView| entry.n.to_string())?).into_response())
 }

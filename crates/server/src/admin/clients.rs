@@ -21,7 +21,7 @@ use super::version::{IfMatch, NeededIfMatch, etag};
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::{FieldError, Problem};
-use crate::extract::{List, ListQuery, StrictJson};
+use crate::extract::{ListQuery, StrictJson};
 use crate::guard::Caller;
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -75,11 +75,10 @@ pub(super) struct RegisteredView {
     client_secret_expires_at: u64,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page): ListQuery) -> Result<Response, Problem> {
-    let limit = page.limit;
+pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page, pages): ListQuery) -> Result<Response, Problem> {
     let found = app.read(move |tx, _| tx.clients(&page)).await?;
     let views = found.iter().map(ClientView::from).collect();
-    Ok(Json(List::page(views, limit, |client: &ClientView| client.client_id.clone())).into_response())
+    Ok(Json(pages.page(views, |client: &ClientView| client.client_id.clone())?).into_response())
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {

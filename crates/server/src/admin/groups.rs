@@ -18,7 +18,7 @@ use super::users::user_id;
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery};
+use crate::extract::ListQuery;
 use crate::guard::Caller;
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -44,11 +44,10 @@ pub(super) struct WholeGroupView {
     roles: Vec<HeldRole>,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page): ListQuery) -> Result<Response, Problem> {
-    let limit = page.limit;
+pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page, pages): ListQuery) -> Result<Response, Problem> {
     let found = app.read(move |tx, _| tx.groups(&page)).await?;
     let views = found.into_iter().map(GroupView::from).collect();
-    Ok(Json(List::page(views, limit, |group: &GroupView| group.id.clone())).into_response())
+    Ok(Json(pages.page(views, |group: &GroupView| group.id.clone())?).into_response())
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -101,10 +100,9 @@ pub(super) struct MemberView {
 pub(super) async fn members(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ListQuery(page): ListQuery,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Response, Problem> {
     let id = group_id(&id)?;
-    let limit = page.limit;
     let items = app
         .read(move |tx, _| {
             tx.group(&id)?.ok_or_else(unknown)?;
@@ -116,7 +114,7 @@ pub(super) async fn members(
             Ok::<_, Problem>(views)
         })
         .await?;
-    Ok(Json(List::page(items, limit, |member: &MemberView| member.user_id.clone())).into_response())
+    Ok(Json(pages.page(items, |member: &MemberView| member.user_id.clone())?).into_response())
 }
 
 pub(super) async fn add_member(

@@ -5,19 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use propusk_core::env::Timestamp;
 use propusk_core::feed::FollowerState;
 use propusk_core::id::{Kid, ServiceId};
-use propusk_core::keys::{RevokeError, Ring, RotateError};
+use propusk_core::keys::{self, RevokeError, Ring, RotateError};
 use propusk_core::store::{KeyState, SealedKey};
-use propusk_verify::axum::EliteProof;
 use serde::Serialize;
 
+use super::once::{Done, Once};
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, Origin};
+use crate::extract::ListQuery;
 use crate::rotation;
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -33,13 +32,16 @@ pub(super) struct KeyView {
     activates_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     gone_at: Option<Timestamp>,
-    /// Only of the one that is to sign next: the verifiers that have not acknowledged it.
+    /// Only of a staged one: the verifiers that have confirmed that they hold it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting_for: Option<Vec<WaitingFor>>,
+    confirmed_by: Option<Vec<Follower>>,
+    /// Only of the one that is to sign next: the verifiers that have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<Vec<Follower>>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct WaitingFor {
+pub(super) struct Follower {
     service: String,
     instance: String,
     acked_seq: u64,
@@ -49,6 +51,8 @@ impl KeyView {
     fn of(app: &App, key: &SealedKey, now: Timestamp) -> Self {
         let is_next = key.state == KeyState::Staged && key.promoted_at.is_some();
         let obstacles = is_next.then(|| app.obstacles(key, now));
+        let staged_at = key.published_seq.filter(|_| key.state == KeyState::Staged);
+        let confirmed_by = |seq| app.feed.list().into_iter().filter(move |state| state.acked >= seq);
         let earliest = obstacles.as_ref().map(|obstacles| now.plus(obstacles.not_within));
         let at_floor = |floor: u64| Timestamp(floor.saturating_mul(1000)).plus(app.settings.leeway);
         Self {
@@ -58,18 +62,23 @@ impl KeyView {
             created_at: key.created_at,
             activates_at: earliest.or(key.activated_at),
             gone_at: key.gone_at_floor().map(at_floor),
-            waiting_for: obstacles.map(|it| it.waiting_for.into_iter().map(WaitingFor::from).collect()),
+            confirmed_by: staged_at.map(|seq| confirmed_by(seq).map(Follower::from).collect()),
+            waiting_for: obstacles.map(|it| it.waiting_for.into_iter().map(Follower::from).collect()),
         }
     }
 }
 
-impl From<FollowerState> for WaitingFor {
+impl From<FollowerState> for Follower {
     fn from(state: FollowerState) -> Self {
         Self { service: state.follower.service, instance: state.instance.to_string(), acked_seq: state.acked }
     }
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ListQuery(page, pages): ListQuery,
+) -> Result<Response, Problem> {
     let service = service_id(&id)?;
     let (ring, now) = app
         .read(move |tx, env| {
@@ -77,8 +86,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) ->
             Ok::<_, Problem>((Ring::read(tx, &service)?, env.now))
         })
         .await?;
-    let items = ring.keys().iter().map(|key| KeyView::of(&app, key, now)).collect();
-    Ok(Json(List { items, next_cursor: None }).into_response())
+    let all = ring.keys().iter().map(|key| KeyView::of(&app, key, now)).collect();
+    // In the order in which they were made; kids say nothing of that.
+    let key = |key: &KeyView| format!("{:020}/{}", key.created_at.0, key.kid);
+    Ok(Json(pages.part(&page, all, key)?).into_response())
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -92,27 +103,36 @@ pub(super) struct PromotedView {
 /// The key that is answered becomes `active` by itself: see the list for when, and who is waited for.
 pub(super) async fn rotate(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
     Path(id): Path<String>,
+    wait: Wait,
+    once: Once,
 ) -> Result<Response, Problem> {
-    let actor = origin.actor(proof.permit().claims().sub.clone());
-    let promoted = rotation::rotate(&app, actor, service_id(&id)?).await?;
-    let view = PromotedView { kid: promoted.kid.to_string(), state: promoted.state.as_str(), seq: promoted.seq };
-    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+    let id = service_id(&id)?;
+    let spare = rotation::spare_for(&app, id.clone()).await?;
+    app.once_with_keys(once, wait, move |tx, env, actor| {
+        let promoted = keys::rotate(tx, env, actor, &id, spare.as_ref())?;
+        let view = PromotedView { kid: promoted.kid.to_string(), state: promoted.state.as_str(), seq: promoted.seq };
+        Ok(Done::accepted(&view)?.at(promoted.seq))
+    })
+    .await
 }
 
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
-    proof: EliteProof,
-    origin: Origin,
     Path(kid): Path<String>,
     wait: Wait,
+    once: Once,
 ) -> Result<Response, Problem> {
     let kid: Kid = kid.parse().map_err(|_| unknown_key())?;
-    let actor = origin.actor(proof.permit().claims().sub.clone());
-    let seq = rotation::revoke(&app, actor, kid).await?;
-    Ok(app.enforce(seq, wait).await.into_response())
+    let known = kid.clone();
+    let spare = match app.read(move |tx, _| tx.key(&known)).await? {
+        Some(key) => rotation::spare_for(&app, key.service).await?,
+        None => None,
+    };
+    app.once_with_keys(once, wait, move |tx, env, actor| {
+        Ok(Done::changed(keys::revoke(tx, env, actor, &kid, spare.as_ref())?))
+    })
+    .await
 }
 
 fn service_id(text: &str) -> Result<ServiceId, Problem> {

@@ -1,6 +1,7 @@
 //! `/admin/v1/*`: bearer token for audience `propusk` with permission `propusk:*`; every call is elite.
 
 mod audit;
+mod backup;
 mod clients;
 mod exchange_rules;
 mod groups;
@@ -11,6 +12,7 @@ mod roles;
 mod services;
 mod sessions;
 mod tokens;
+mod transfer;
 mod users;
 mod verifiers;
 mod version;
@@ -26,11 +28,14 @@ const PERMISSION: &str = "propusk:*";
 
 /// The routes.
 pub(crate) fn routes(verifier: &Verifier) -> Api {
-    let v1 = Api::new().merge(people()).merge(directory()).merge(machines()).merge(operation());
+    let of_people = people().merge(accounts()).merge(sessions());
+    let of_rights = assignments().merge(roles()).merge(groups());
+    let of_machines = clients().merge(exchanges()).merge(services()).merge(keys());
+    let v1 = of_people.merge(of_rights).merge(of_machines).merge(operation());
     Api::new().nest("/admin/v1", v1).guarded(verifier.elite().permission(PERMISSION))
 }
 
-/// Users and their sessions.
+/// People: who there is, and what they are called.
 fn people() -> Api {
     Api::new()
         .route(
@@ -69,6 +74,31 @@ fn people() -> Api {
                     says("Erase a person; the id and the audit log stay").if_match().changes().or(&[404, 409]),
                 ),
         )
+        .route(
+            "/users/import",
+            post(
+                transfer::import,
+                says("Take people over with the hashes of their passwords; the same again changes nothing")
+                    .takes::<transfer::Batch>()
+                    .once()
+                    .waits()
+                    .answers::<transfer::ImportAnswer>(200)
+                    .or(&[422]),
+            ),
+        )
+        .route(
+            "/users/export",
+            get(
+                transfer::export,
+                says("List people with the hashes of their passwords; each page is audited")
+                    .answers_page::<transfer::TransferredUser>(),
+            ),
+        )
+}
+
+/// What is done to a person's account.
+fn accounts() -> Api {
+    Api::new()
         .route("/users/{id}/disable", post(users::disable, says("Disable a person").once().changes().or(&[404, 409])))
         .route("/users/{id}/enable", post(users::enable, says("Enable a person").once().changes().or(&[404])))
         .route(
@@ -97,9 +127,14 @@ fn people() -> Api {
             "/users/{id}/roles",
             get(
                 roles::of_user,
-                says("List the roles that a person was given").answers_list::<roles::HeldRole>().or(&[404]),
+                says("List the roles that a person was given").answers_page::<roles::HeldRole>().or(&[404]),
             ),
         )
+}
+
+/// Sessions and tokens.
+fn sessions() -> Api {
+    Api::new()
         .route(
             "/sessions",
             get(
@@ -114,8 +149,8 @@ fn people() -> Api {
         )
 }
 
-/// Roles, groups, and who has what.
-fn directory() -> Api {
+/// Who has which role.
+fn assignments() -> Api {
     let given = || says("Give a role").changes().or(&[404]);
     let taken = || says("Take a role").changes().or(&[404, 409]);
     Api::new()
@@ -128,6 +163,11 @@ fn directory() -> Api {
             "/groups/{id}/roles/{service}/{role}",
             put(roles::give_group, given()).delete(roles::take_group, taken()),
         )
+}
+
+/// The roles of services.
+fn roles() -> Api {
+    Api::new()
         .route(
             "/services/{id}/roles",
             get(roles::of_service, says("List the roles of a service").answers_page::<roles::RoleView>().or(&[404])),
@@ -148,6 +188,11 @@ fn directory() -> Api {
                 says("Let a role not permit something").if_match().changes().or(&[404, 409, 422]),
             ),
         )
+}
+
+/// Groups and who is in them.
+fn groups() -> Api {
+    Api::new()
         .route(
             "/groups",
             get(groups::list, says("List groups").answers_page::<groups::GroupView>()).post(
@@ -176,8 +221,8 @@ fn directory() -> Api {
         )
 }
 
-/// Clients, services and keys.
-fn machines() -> Api {
+/// Clients.
+fn clients() -> Api {
     Api::new()
         .route(
             "/clients",
@@ -233,6 +278,21 @@ fn machines() -> Api {
             post(clients::disable, says("Disable a client").once().changes().or(&[404, 409])),
         )
         .route("/clients/{id}/enable", post(clients::enable, says("Enable a client").once().changes().or(&[404])))
+}
+
+/// Which tokens clients may exchange.
+fn exchanges() -> Api {
+    let allowed = says("Let a client exchange tokens").takes::<exchange_rules::Body>().changes().or(&[404, 422]);
+    let forbidden = says("Let a client not exchange tokens").changes().or(&[404]);
+    Api::new().route(
+        "/exchange-rules/{actor_client}/{audience}",
+        put(exchange_rules::put, allowed).delete(exchange_rules::delete, forbidden),
+    )
+}
+
+/// Services: the audiences of tokens.
+fn services() -> Api {
+    Api::new()
         .route(
             "/services",
             get(services::list, says("List services").answers_page::<services::ServiceView>()).post(
@@ -266,23 +326,31 @@ fn machines() -> Api {
                     says("Delete a service with its keys and roles").if_match().changes().or(&[404, 409]),
                 ),
         )
-        .route(
-            "/exchange-rules/{actor_client}/{audience}",
-            put(
-                exchange_rules::put,
-                says("Let a client exchange tokens").takes::<exchange_rules::Body>().changes().or(&[404, 422]),
-            )
-            .delete(exchange_rules::delete, says("Let a client not exchange tokens").changes().or(&[404])),
-        )
+}
+
+/// The keys of services.
+fn keys() -> Api {
+    Api::new()
         .route(
             "/services/{id}/keys",
-            get(keys::list, says("List a service's keys").answers_list::<keys::KeyView>().or(&[404])),
+            get(keys::list, says("List a service's keys").answers_page::<keys::KeyView>().or(&[404])),
         )
         .route(
             "/services/{id}/keys/rotate",
-            post(keys::rotate, says("Begin to sign with another key").answers::<keys::PromotedView>(202).or(&[404])),
+            post(
+                keys::rotate,
+                says("Begin to sign with another key")
+                    .once()
+                    .waits()
+                    .answers::<keys::PromotedView>(202)
+                    .tells(&[202])
+                    .or(&[404]),
+            ),
         )
-        .route("/keys/{kid}/revoke", post(keys::revoke, says("Refuse whatever a key signed").changes().or(&[404])))
+        .route(
+            "/keys/{kid}/revoke",
+            post(keys::revoke, says("Refuse whatever a key signed").once().changes().or(&[404])),
+        )
 }
 
 /// What operators look at.
@@ -292,7 +360,7 @@ fn operation() -> Api {
             "/verifiers",
             get(
                 verifiers::list,
-                says("List the verifiers that are heard of").answers_list::<verifiers::VerifierView>(),
+                says("List the verifiers that are heard of").answers_page::<verifiers::VerifierView>(),
             ),
         )
         .route(
@@ -305,6 +373,13 @@ fn operation() -> Api {
                     .asks("service", false)
                     .asks("action", false)
                     .answers_page::<audit::EntryView>(),
+            ),
+        )
+        .route(
+            "/backup",
+            post(
+                backup::make,
+                says("Copy the whole database while it is in use").answers_binary(200, backup::KIND).or(&[409]),
             ),
         )
         .route("/openapi.json", get(api::serve, says("This document").answers_as(200, "application/json")))

@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use propusk_core::audit::Actor;
 use propusk_core::env::Env;
 use propusk_core::idempotency::{self, KeptAnswer, OnceKey};
+use propusk_core::keys;
 use propusk_core::store::Tx;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,6 +106,18 @@ impl Done {
         Self(KeptAnswer { status: StatusCode::OK.as_u16(), seq: Some(seq), version: None, body: None })
     }
 
+    /// Something was done of which the body tells.
+    pub(super) fn answered(told: &impl Serialize) -> Result<Self, Problem> {
+        let Self(answer) = Self::created(told)?;
+        Ok(Self(KeptAnswer { status: StatusCode::OK.as_u16(), ..answer }))
+    }
+
+    /// Something was begun; it is the body.
+    pub(super) fn accepted(begun: &impl Serialize) -> Result<Self, Problem> {
+        let Self(answer) = Self::created(begun)?;
+        Ok(Self(KeptAnswer { status: StatusCode::ACCEPTED.as_u16(), ..answer }))
+    }
+
     /// The position in the log to wait for.
     pub(super) fn at(mut self, seq: u64) -> Self {
         self.0.seq = Some(seq);
@@ -143,6 +156,27 @@ impl App {
             })
             .await?;
         Ok(self.render(answer, wait).await)
+    }
+
+    /// The same for what changes keys: what is public of them changes as in [`App::change_keys`].
+    pub(super) async fn once_with_keys(
+        self: &Arc<Self>,
+        once: Once,
+        wait: Wait,
+        job: impl FnOnce(&mut dyn Tx, Env<'static>, &Actor) -> Result<Done, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let app = Arc::clone(self);
+        let answer = self.once(once, wait, move |tx, env, actor| {
+            let done = job(tx, env, actor)?;
+            app.publish(keys::load_rings(tx)?);
+            Ok(done)
+        });
+        let answer = answer.await;
+        // Also when the commit failed: then what was published before holds again.
+        if let Err(error) = self.reload_rings().await {
+            tracing::error!(%error, "keys cannot be read");
+        }
+        answer
     }
 
     async fn render(&self, answer: KeptAnswer, wait: Wait) -> Response {

@@ -19,7 +19,7 @@ use super::version::{IfMatch, etag};
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery, StrictJson};
+use crate::extract::{ListQuery, StrictJson};
 use crate::guard::Caller;
 
 /// The three parts of `/{holder}/{id}/roles/{service}/{role}`.
@@ -75,7 +75,11 @@ impl From<RoleGrant> for HeldRole {
 }
 
 /// What a person was given; what the person's groups were given is theirs.
-pub(super) async fn of_user(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn of_user(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ListQuery(page, pages): ListQuery,
+) -> Result<Response, Problem> {
     let id = user_id(&id)?;
     let held = app
         .read(move |tx, _| {
@@ -83,8 +87,9 @@ pub(super) async fn of_user(State(app): State<Arc<App>>, Path(id): Path<String>)
             Ok::<_, Problem>(tx.roles_of_holder(&Holder::User(id))?)
         })
         .await?;
-    let items: Vec<_> = held.into_iter().map(HeldRole::from).collect();
-    Ok(Json(List { items, next_cursor: None }).into_response())
+    let all = held.into_iter().map(HeldRole::from).collect();
+    let key = |held: &HeldRole| format!("{}/{}", held.service, held.role);
+    Ok(Json(pages.part(&page, all, key)?).into_response())
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -112,10 +117,9 @@ impl RoleView {
 pub(super) async fn of_service(
     State(app): State<Arc<App>>,
     Path(service): Path<String>,
-    ListQuery(page): ListQuery,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Response, Problem> {
     let service: ServiceId = service.parse().map_err(|_| unknown_role())?;
-    let limit = page.limit;
     let items = app
         .read(move |tx, _| {
             tx.service(&service)?.ok_or_else(unknown_role)?;
@@ -126,7 +130,7 @@ pub(super) async fn of_service(
             )
         })
         .await?;
-    Ok(Json(List::page(items, limit, |role: &RoleView| role.role.clone())).into_response())
+    Ok(Json(pages.page(items, |role: &RoleView| role.role.clone())?).into_response())
 }
 
 pub(super) async fn show(

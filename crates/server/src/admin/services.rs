@@ -1,6 +1,7 @@
 //! `/admin/v1/services`: the audiences of tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use propusk_core::env::Timestamp;
 use propusk_core::id::ServiceId;
-use propusk_core::keys;
 use propusk_core::services::{self, ServiceChange, ServiceError};
 use propusk_core::settings::MAX_ACCESS_TTL;
 use propusk_core::store::{Service, SigningAlg};
@@ -21,7 +21,7 @@ use super::version::{IfMatch, NeededIfMatch, etag};
 use crate::app::{App, env};
 use crate::enforcement::Wait;
 use crate::error::{FieldError, Problem};
-use crate::extract::{List, ListQuery, StrictJson};
+use crate::extract::{ListQuery, StrictJson};
 use crate::guard::Caller;
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -33,6 +33,8 @@ pub(super) struct ServiceView {
     jws_alg: &'static str,
     resource_uri: Option<String>,
     access_ttl_s: Option<u32>,
+    /// How long a key signs before the next one takes over: 0 is for ever, null what `keys.rotate_every` says.
+    rotate_every_s: Option<u32>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -45,16 +47,16 @@ impl From<&Service> for ServiceView {
             jws_alg: service.alg.jws_alg(),
             resource_uri: service.resource_uri.clone(),
             access_ttl_s: service.access_ttl_s,
+            rotate_every_s: service.rotate_every_s,
             created_at: service.created_at,
         }
     }
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page): ListQuery) -> Result<Response, Problem> {
-    let limit = page.limit;
+pub(super) async fn list(State(app): State<Arc<App>>, ListQuery(page, pages): ListQuery) -> Result<Response, Problem> {
     let found = app.read(move |tx, _| tx.services(&page)).await?;
     let views = found.iter().map(ServiceView::from).collect();
-    Ok(Json(List::page(views, limit, |service: &ServiceView| service.id.clone())).into_response())
+    Ok(Json(pages.page(views, |service: &ServiceView| service.id.clone())?).into_response())
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -72,6 +74,8 @@ pub(super) struct New {
     jws_alg: Option<String>,
     resource_uri: Option<String>,
     access_ttl_s: Option<u32>,
+    /// How long a key signs before the next one takes over: 0 is for ever, null what `keys.rotate_every` says.
+    rotate_every_s: Option<u32>,
 }
 
 pub(super) async fn create(
@@ -79,35 +83,32 @@ pub(super) async fn create(
     wait: Wait,
     OnceJson(once, body): OnceJson<New>,
 ) -> Result<Response, Problem> {
-    let service = checked(body).map_err(Problem::invalid_fields)?;
+    let service = checked(body, app.key_schedule.max_age).map_err(Problem::invalid_fields)?;
     // Made before the transaction: RSA takes a while.
     let active = app.fresh_key(service.clone()).await?;
     let spare = app.fresh_key(service.clone()).await?;
-    let publisher = Arc::clone(&app);
-    let answer = app
-        .once(once, wait, move |tx, env, actor| {
-            let seq = services::create(tx, env, actor, &service, active, spare)?;
-            // Before the commit: nobody ever has a token whose key cannot be fetched.
-            publisher.publish(keys::load_rings(tx)?);
-            Ok(Done::created(&ServiceView::from(&service))?.at(seq).version(service.version))
-        })
-        .await;
-    app.reload_rings().await?;
-    answer
+    app.once_with_keys(once, wait, move |tx, env, actor| {
+        let seq = services::create(tx, env, actor, &service, active, spare)?;
+        Ok(Done::created(&ServiceView::from(&service))?.at(seq).version(service.version))
+    })
+    .await
 }
 
 /// All members are looked at, so that all errors are told at once.
-fn checked(body: New) -> Result<Service, Vec<FieldError>> {
+fn checked(body: New, max_age: Duration) -> Result<Service, Vec<FieldError>> {
     let id = body.id.parse().map_err(|error| field("/id", &error));
     let alg = checked_alg(&body.alg, body.jws_alg.as_deref());
     let resource_uri = body.resource_uri.map(checked_uri).transpose();
     let access_ttl_s = body.access_ttl_s.map(checked_ttl).transpose();
-    match (id, alg, resource_uri, access_ttl_s) {
-        (Ok(id), Ok(alg), Ok(resource_uri), Ok(access_ttl_s)) => {
-            Ok(Service { id, alg, resource_uri, access_ttl_s, created_at: env().now, version: 1 })
+    let rotate_every_s = body.rotate_every_s.map(|seconds| checked_rotation(seconds, max_age)).transpose();
+    match (id, alg, resource_uri, access_ttl_s, rotate_every_s) {
+        (Ok(id), Ok(alg), Ok(resource_uri), Ok(access_ttl_s), Ok(rotate_every_s)) => {
+            let (created_at, version) = (env().now, 1);
+            Ok(Service { id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at, version })
         }
-        (id, alg, resource_uri, access_ttl_s) => {
-            Err([id.err(), alg.err(), resource_uri.err(), access_ttl_s.err()].into_iter().flatten().collect())
+        (id, alg, uri, ttl, rotation) => {
+            let errors = [id.err(), alg.err(), uri.err(), ttl.err(), rotation.err()];
+            Err(errors.into_iter().flatten().collect())
         }
     }
 }
@@ -137,6 +138,16 @@ fn checked_ttl(seconds: u32) -> Result<u32, FieldError> {
     }
 }
 
+/// No faster than those who fetch key sets can follow.
+fn checked_rotation(seconds: u32, max_age: Duration) -> Result<u32, FieldError> {
+    let least = max_age.as_secs().max(1);
+    if seconds == 0 || u64::from(seconds) >= least {
+        return Ok(seconds);
+    }
+    let detail = format!("is 0, which is never, or a number of seconds from {least} (keys.jwks_max_age)");
+    Err(field("/rotate_every_s", &detail))
+}
+
 fn field(pointer: &str, detail: &dyn std::fmt::Display) -> FieldError {
     FieldError { pointer: pointer.to_owned(), detail: detail.to_string() }
 }
@@ -152,6 +163,10 @@ pub(super) struct Changes {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     access_ttl_s: Option<Option<u32>>,
+    /// How long a key signs before the next one takes over: 0 is for ever, null what `keys.rotate_every` says.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    rotate_every_s: Option<Option<u32>>,
 }
 
 pub(super) async fn change(
@@ -164,9 +179,11 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let id = service_id(&id)?;
     let one = |error| Problem::invalid_fields(vec![error]);
+    let fit = |seconds| checked_rotation(seconds, app.key_schedule.max_age);
     let change = ServiceChange {
         resource_uri: body.resource_uri.map(|uri| uri.map(checked_uri).transpose()).transpose().map_err(one)?,
         access_ttl_s: body.access_ttl_s.map(|ttl| ttl.map(checked_ttl).transpose()).transpose().map_err(one)?,
+        rotate_every_s: body.rotate_every_s.map(|every| every.map(fit).transpose()).transpose().map_err(one)?,
     };
     let (service, seq) = app.write(move |tx, env| services::change(tx, env, &actor, &id, change, &expected)).await?;
     let headers = [etag(service.version), app.enforce(seq, wait).await.header()];

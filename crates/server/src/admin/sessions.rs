@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use propusk_core::id::SessionId;
 use propusk_core::sessions;
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::live_sessions;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{ListQuery, Origin};
+use crate::extract::{ListQuery, Origin, Queried};
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -25,12 +25,12 @@ pub(super) struct Filter {
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Query(filter): Query<Filter>,
-    ListQuery(page): ListQuery,
+    Queried(filter): Queried<Filter>,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Response, Problem> {
     let user = filter.user_id.ok_or_else(|| Problem::bad_request("user_id is missing: whose sessions?"))?;
     let user = user_id(&user)?;
-    Ok(Json(live_sessions(&app, user, page).await?).into_response())
+    Ok(Json(live_sessions(&app, user, page, &pages).await?).into_response())
 }
 
 pub(super) async fn end(

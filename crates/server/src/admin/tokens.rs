@@ -28,6 +28,16 @@ pub(super) async fn revoke(
     wait: Wait,
     OnceJson(once, body): OnceJson<Body>,
 ) -> Result<Response, Problem> {
+    let verifier = Arc::clone(&app);
+    app.once(once, wait, move |tx, env, actor| {
+        // In here: who asks again, when the token has ended, gets the first answer.
+        let jti = jti(&verifier, body)?;
+        Ok(Done::changed(revocation::by_jti(tx, env, actor, &jti)?))
+    })
+    .await
+}
+
+fn jti(app: &App, body: Body) -> Result<Jti, Problem> {
     let jti = match (body.token, body.jti) {
         (Some(token), None) => app
             .verify_any(token.expose())
@@ -36,6 +46,5 @@ pub(super) async fn revoke(
         (None, Some(jti)) => jti,
         _ => return Err(Problem::bad_request("Send token or jti, one of them.")),
     };
-    let jti: Jti = jti.parse().map_err(|error| Problem::invalid_field("/jti", format!("{error}")))?;
-    app.once(once, wait, move |tx, env, actor| Ok(Done::changed(revocation::by_jti(tx, env, actor, &jti)?))).await
+    jti.parse().map_err(|error| Problem::invalid_field("/jti", format!("{error}")))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use propusk_core::env::Timestamp;
 use propusk_core::id::UserId;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::auth::{checked_email, checked_password, checked_username};
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery, SecretText, StrictJson};
+use crate::extract::{List, ListQuery, Queried, SecretText, StrictJson};
 use crate::guard::Caller;
 
 /// A person as administrators see them.
@@ -52,18 +52,17 @@ pub(super) struct Filter {
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Query(filter): Query<Filter>,
-    ListQuery(page): ListQuery,
+    Queried(filter): Queried<Filter>,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Response, Problem> {
     if let Some(typed) = filter.username {
         let found = app.read(move |tx, _| users::by_typed_username(tx, &typed)).await?;
         let items: Vec<_> = found.into_iter().map(UserView::from).collect();
         return Ok(Json(List { items, next_cursor: None }).into_response());
     }
-    let limit = page.limit;
     let users = app.read(move |tx, _| tx.users(&page)).await?;
     let views = users.into_iter().map(UserView::from).collect();
-    Ok(Json(List::page(views, limit, |user: &UserView| user.id.clone())).into_response())
+    Ok(Json(pages.page(views, |user: &UserView| user.id.clone())?).into_response())
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -88,7 +87,9 @@ pub(super) async fn create(
     OnceJson(once, body): OnceJson<New>,
 ) -> Result<Response, Problem> {
     let username = checked_username(&body.username);
-    let password = body.password.as_ref().map(|text| checked_password(&app.settings, text, "/password")).transpose();
+    let names = [body.username.as_str(), body.email.as_deref().unwrap_or_default()];
+    let password = body.password.as_ref();
+    let password = password.map(|text| checked_password(&app.settings, text, "/password", &names)).transpose();
     let email = checked_email(body.email.as_deref());
     let (username, password, email) = match (username, password, email) {
         (Ok(username), Ok(password), Ok(email)) => (username, password, email),
@@ -186,7 +187,10 @@ pub(super) async fn set_password(
     StrictJson(body): StrictJson<NewPassword>,
 ) -> Result<Response, Problem> {
     let id = user_id(&id)?;
-    let password = checked_password(&app.settings, &body.password, "/password")
+    let of = id.clone();
+    let user = app.read(move |tx, _| tx.user(&of)).await?.ok_or_else(unknown)?;
+    let names = [user.username.as_str(), user.email.as_deref().unwrap_or_default()];
+    let password = checked_password(&app.settings, &body.password, "/password", &names)
         .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let hash = app.hashing.hash(password).await?;
     let seq = app.write(move |tx, env| users::change_password(tx, env, &actor, &id, hash, None)).await?;

@@ -8,7 +8,8 @@ use propusk_core::env::Timestamp;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::extract::List;
+use crate::error::Problem;
+use crate::extract::{List, ListQuery};
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Verifier)]
@@ -34,7 +35,10 @@ pub(super) struct CacheView {
     misses: u64,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<List<VerifierView>> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    ListQuery(page, pages): ListQuery,
+) -> Result<Json<List<VerifierView>>, Problem> {
     let head_seq = app.feed.head();
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let views = app.feed.list().into_iter().map(|state| {
@@ -52,5 +56,6 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<List<VerifierView>
             cache: CacheView { entries, hits, misses },
         }
     });
-    Json(List { items: views.collect(), next_cursor: None })
+    let key = |view: &VerifierView| format!("{}/{}", view.service, view.instance);
+    pages.part(&page, views.collect(), key).map(Json)
 }

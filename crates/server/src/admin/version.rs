@@ -29,7 +29,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             let line = line.to_str().map_err(|_| malformed())?;
             tags.extend(line.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned));
         }
-        parse(&tags).map(Self).ok_or_else(malformed)
+        // A line with nothing on it names nothing that could match.
+        if tags.is_empty() { Err(malformed()) } else { parse(&tags).map(Self).ok_or_else(malformed) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use propusk_core::id::{Permission, ServiceId};
 use propusk_core::roles::{self, Step};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::users::{unknown, user_id};
 use crate::app::App;
 use crate::error::Problem;
+use crate::extract::Queried;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -51,7 +52,7 @@ pub(super) struct StepView {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<Response, Problem> {
     let id = user_id(&id)?;
     let permission = asked.permission.ok_or_else(|| Problem::bad_request("permission is missing: which one?"))?;

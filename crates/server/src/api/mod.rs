@@ -1,5 +1,5 @@
 //! Routes and what is written about them, put together in one place: a call that is served is in the OpenAPI document
-//! at `/admin/v1/openapi.json`, and the other way round.
+//! at `/admin/v1/openapi.json`, and the other way round. What is written of a call's query is all that it takes.
 //!
 //! **To add a call**: a handler, and in its area's `routes` one line that names both it and what it [`says`].
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
+use axum::middleware::map_request_with_state;
 use axum::routing::{self, MethodRouter};
 use propusk_verify::axum::Guard;
 
@@ -18,6 +19,7 @@ pub(crate) use document::{Document, serve};
 pub(crate) use operation::{Operation, says};
 
 use crate::app::App;
+use crate::extract::only_known_parameters;
 
 /// Routes with their documentation.
 pub(crate) struct Api {
@@ -87,12 +89,21 @@ impl Endpoint {
 macro_rules! methods {
     (first: $($first:ident)*; further: $($name:ident)*) => {
         $(pub(crate) fn $first<H: Handler<T, Arc<App>>, T: 'static>(handler: H, operation: Operation) -> Endpoint {
-            Endpoint { methods: routing::$first(handler), operations: vec![(stringify!($first), operation)] }
+            let methods = match operation.only_parameters() {
+                Some(known) => routing::$first(handler.layer(map_request_with_state(known, only_known_parameters))),
+                None => routing::$first(handler),
+            };
+            Endpoint { methods, operations: vec![(stringify!($first), operation)] }
         })*
 
         impl Endpoint {
             $(pub(crate) fn $name<H: Handler<T, Arc<App>>, T: 'static>(mut self, handler: H, operation: Operation) -> Self {
-                self.methods = self.methods.$name(handler);
+                self.methods = match operation.only_parameters() {
+                    Some(known) => {
+                        self.methods.$name(handler.layer(map_request_with_state(known, only_known_parameters)))
+                    }
+                    None => self.methods.$name(handler),
+                };
                 self.operations.push((stringify!($name), operation));
                 self
             })*

@@ -1,6 +1,7 @@
 //! What is written about one call.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -21,6 +22,8 @@ pub(crate) struct Operation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Security {
     Bearer,
+    /// By a bearer token, or by what is in the body.
+    BearerOrBody,
     Client,
     Anybody,
 }
@@ -35,14 +38,21 @@ pub(crate) fn says(summary: &'static str) -> Operation {
         answers: BTreeMap::new(),
         schemas: BTreeMap::new(),
     };
-    new.or(&[401, 403, 500, 503])
+    // 400: a parameter that it does not take.
+    new.or(&[400, 401, 403, 500, 503])
 }
 
 impl Operation {
     /// Nobody has to authenticate, or does it in the body.
     pub(crate) fn by_anybody(mut self) -> Self {
         self.security = Security::Anybody;
-        self.answers.retain(|status, _| !matches!(status, 401 | 403));
+        self.answers.retain(|status, _| !matches!(status, 400 | 401 | 403));
+        self
+    }
+
+    /// A bearer token, or a credential in the body.
+    pub(crate) fn by_bearer_or_body(mut self) -> Self {
+        self.security = Security::BearerOrBody;
         self
     }
 
@@ -50,7 +60,7 @@ impl Operation {
     pub(crate) fn by_client(mut self) -> Self {
         self.security = Security::Client;
         self.answers.clear();
-        for status in [400, 401, 413, 500, 503] {
+        for status in [400, 401, 413, 429, 500, 503] {
             self.answers.insert(status, answer(status, "application/json", &oauth_error()));
         }
         self
@@ -95,6 +105,12 @@ impl Operation {
         self
     }
 
+    /// An answer with a body of bytes.
+    pub(crate) fn answers_binary(mut self, status: u16, kind: &str) -> Self {
+        self.answers.insert(status, answer(status, kind, &json!({ "type": "string", "format": "binary" })));
+        self
+    }
+
     /// An answer without a body.
     pub(crate) fn answers_empty(mut self, status: u16) -> Self {
         self.answers.insert(status, json!({ "description": meaning(status) }));
@@ -106,11 +122,6 @@ impl Operation {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
         self.parameters.push(parameter("query", "cursor", false, json!({ "type": "string" })));
         self.parameters.push(parameter("query", "limit", false, limit));
-        self.answers_list::<T>().or(&[400])
-    }
-
-    /// A list that comes whole.
-    pub(crate) fn answers_list<T: ToSchema>(mut self) -> Self {
         let schema = json!({
             "type": "object",
             "required": ["items", "next_cursor"],
@@ -120,7 +131,7 @@ impl Operation {
             },
         });
         self.answers.insert(200, answer(200, "application/json", &schema));
-        self
+        self.or(&[400])
     }
 
     /// A parameter of the query.
@@ -184,6 +195,14 @@ impl Operation {
         self
     }
 
+    /// The names that may be in the query. `None`: whatever is not known is ignored, as OAuth demands (RFC 6749 section
+    /// 3.2) and as caches and proxies may need it for what anybody may read.
+    pub(super) fn only_parameters(&self) -> Option<Arc<[String]>> {
+        let in_query = self.parameters.iter().filter(|it| it.get("in").is_some_and(|place| place == "query"));
+        let names = in_query.filter_map(|it| it.get("name")?.as_str().map(str::to_owned));
+        matches!(self.security, Security::Bearer | Security::BearerOrBody).then(|| names.collect())
+    }
+
     /// The operation object of OpenAPI 3.1, of the method at a path.
     pub(super) fn render(self, method: &str, path: &str) -> Value {
         let in_path = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
@@ -200,6 +219,7 @@ impl Operation {
             "responses": answers,
             "security": match self.security {
                 Security::Bearer => json!([{ "bearer": [] }]),
+                Security::BearerOrBody => json!([{ "bearer": [] }, {}]),
                 Security::Client => json!([{ "client_basic": [] }, {}]),
                 Security::Anybody => json!([]),
             },

@@ -1,13 +1,13 @@
 //! `POST /auth/login`: 200 TOKENS.
 //!
 //! An unknown person, a wrong password and a disabled person take the same path: the same reads, the same hashing,
-//! the same answer.
+//! the same answer, and the throttle counts them alike.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use propusk_core::grants::password;
+use propusk_core::grants::{TokenSet, password};
 use propusk_core::sessions::{self, NewSession, OpenError};
 use propusk_core::store::StoreError;
 use propusk_core::target::{self, Target, TargetError};
@@ -34,23 +34,32 @@ pub(super) async fn handle(
     origin: Origin,
     StrictJson(body): StrictJson<Body>,
 ) -> Result<TokenAnswer, Problem> {
+    let attempt = app.throttle.person(&body.username, origin.throttled_as()).await?;
+    let signed_in = sign_in(&app, &origin, body).await;
+    attempt.note(&signed_in);
+    let set = signed_in?.ok_or_else(invalid_credentials)?;
+    Ok(TokenAnswer::sign(&app, set).await?)
+}
+
+/// A session, if the password was right.
+async fn sign_in(app: &App, origin: &Origin, body: Body) -> Result<Option<TokenSet>, Problem> {
     let Body { username, password, audience } = body;
     let target = Target { audience, resource: None };
     let (audience, candidate) = app
-        .read(move |tx, _| {
+        .read_briefly(move |tx, _| {
             let audience = target::of_any(tx, &target, &super::default_audience())?;
             Ok::<_, Problem>((audience, password::candidate(tx, &username)?))
         })
         .await?;
-    let session_origin = origin.direct();
-    let actor = origin.anonymous();
-    let Some(who) = sign_in::check(&app, candidate, &password, &actor, &session_origin).await? else {
-        return Err(invalid_credentials());
-    };
+    let (actor, session_origin) = (origin.anonymous(), origin.of_session());
+    let Some(who) = sign_in::check(app, candidate, &password, &actor, &session_origin).await? else { return Ok(None) };
     let new = NewSession { who, client_id: sessions::auth_api(), audience, origin: session_origin };
-    let settings = app.settings.clone();
-    let set = app.write(move |tx, env| sessions::open(tx, env, &settings, &actor, new)).await?;
-    Ok(TokenAnswer::sign(&app, set).await?)
+    let settings = Arc::clone(&app.settings);
+    match app.write(move |tx, env| sessions::open(tx, env, &settings, &actor, new)).await {
+        Ok(set) => Ok(Some(set)),
+        Err(OpenError::Refused) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn invalid_credentials() -> Problem {

@@ -33,9 +33,9 @@ pub(super) async fn handle(
     OwnVerifier(verifier): OwnVerifier,
     origin: Origin,
     headers: HeaderMap,
+    wait: Wait,
     OptionalJson(body): OptionalJson<Body>,
 ) -> Result<Response, Response> {
-    let wait = Wait::by_default();
     let seq = match body {
         Some(_) if headers.contains_key(header::AUTHORIZATION) => {
             let both = "Send a bearer token or a refresh token, not both.";

@@ -25,6 +25,7 @@ pub(crate) fn routes(verifier: &Verifier) -> Api {
     let login = says("Sign in").by_anybody().takes::<login::Body>().answers::<TokenAnswer>(200).or(&[401, 429]);
     let refresh = says("Get fresh tokens").by_anybody().takes::<refresh::Body>().answers::<TokenAnswer>(200).or(&[401]);
     let logout = says("Sign out, by a bearer token or by a refresh token").may_take::<logout::Body>();
+    let logout = logout.by_bearer_or_body().waits();
     let password = says("Change one's own password").takes::<password::Body>().changes().or(&[404, 422, 429]);
     Api::new()
         .route("/auth/register", post(register::handle, register).guarded(verifier.public()))

@@ -42,14 +42,20 @@ pub(super) async fn handle(
 }
 
 async fn change(app: &App, person: Person, origin: &Origin, body: Body) -> Result<u64, Problem> {
-    let new = checked_password(&app.settings, &body.new_password, "/new_password")
-        .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let id = person.id.clone();
     let user = app.read(move |tx, _| tx.user(&id)).await?;
+    let email = user.as_ref().and_then(|user| user.email.clone()).unwrap_or_default();
+    let username = user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
+    let names = [username.as_str(), email.as_str()];
+    let new = checked_password(&app.settings, &body.new_password, "/new_password", &names)
+        .map_err(|error| Problem::invalid_fields(vec![error]))?;
     let candidate =
         Candidate(user.and_then(|user| Some(Authenticated { user_id: user.id, password_hash: user.password_hash? })));
     let actor = origin.actor(person.id.to_string());
-    if sign_in::check(app, candidate, &body.current_password, &actor, &origin.direct()).await?.is_none() {
+    let attempt = app.throttle.person(&username, origin.throttled_as()).await?;
+    let checked = sign_in::check(app, candidate, &body.current_password, &actor, &origin.of_session()).await;
+    attempt.note(&checked);
+    if checked?.is_none() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "The current password is wrong"));
     }
     let hash = app.hashing.hash(new).await?;

@@ -34,7 +34,7 @@ pub(super) async fn handle(
     let presented = PlainSecret::presented(body.refresh_token.expose());
     let target = Target { audience: body.audience, resource: None };
     let presenter = Presenter::AuthApi { client: sessions::auth_api(), default_audience: super::default_audience() };
-    let settings = app.settings.clone();
+    let settings = Arc::clone(&app.settings);
     let actor = origin.anonymous();
     let refreshed =
         app.write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target)).await?;

@@ -51,7 +51,8 @@ pub(super) async fn handle(
 /// All members are looked at, so that all errors are told at once.
 fn checked(settings: &Settings, body: &Body) -> Result<(String, Password, Option<String>), Problem> {
     let username = checked_username(&body.username);
-    let password = checked_password(settings, &body.password, "/password");
+    let names = [body.username.as_str(), body.email.as_deref().unwrap_or_default()];
+    let password = checked_password(settings, &body.password, "/password", &names);
     let email = checked_email(body.email.as_deref());
     match (username, password, email) {
         (Ok(username), Ok(password), Ok(email)) => Ok((username, password, email)),
@@ -66,8 +67,16 @@ pub(crate) fn checked_username(text: &str) -> Result<String, FieldError> {
     username::stored_form(text).map_err(|error| field("/username", &error))
 }
 
-pub(crate) fn checked_password(settings: &Settings, text: &SecretText, pointer: &str) -> Result<Password, FieldError> {
-    Password::to_set(text.expose(), settings).map_err(|error| field(pointer, &error))
+/// `names` are those of the one whose password it is to be.
+pub(crate) fn checked_password(
+    settings: &Settings,
+    text: &SecretText,
+    pointer: &str,
+    names: &[&str],
+) -> Result<Password, FieldError> {
+    let local_parts = names.iter().filter_map(|name| name.split_once('@')).map(|(local, _)| local);
+    let names: Vec<&str> = names.iter().copied().chain(local_parts).collect();
+    Password::to_set(text.expose(), settings, &names).map_err(|error| field(pointer, &error))
 }
 
 pub(crate) fn checked_email(text: Option<&str>) -> Result<Option<String>, FieldError> {

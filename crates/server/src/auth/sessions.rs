@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::enforcement::Wait;
 use crate::error::Problem;
-use crate::extract::{List, ListQuery, Origin};
+use crate::extract::{List, ListQuery, Origin, Pages};
 use crate::guard::Person;
 
 /// A session as it is shown to its person and to administrators.
@@ -53,17 +53,16 @@ impl From<Session> for SessionView {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     person: Person,
-    ListQuery(page): ListQuery,
+    ListQuery(page, pages): ListQuery,
 ) -> Result<Json<List<SessionView>>, Problem> {
-    live(&app, person.id, page).await.map(Json)
+    live(&app, person.id, page, &pages).await.map(Json)
 }
 
 /// A page of somebody's sessions that have not run out.
-pub(crate) async fn live(app: &App, user: UserId, page: Page) -> Result<List<SessionView>, Problem> {
-    let limit = page.limit;
+pub(crate) async fn live(app: &App, user: UserId, page: Page, pages: &Pages) -> Result<List<SessionView>, Problem> {
     let found = app.read(move |tx, env| Ok::<_, Problem>((tx.sessions_of(&user, &page)?, env.now))).await?;
     let (sessions, now) = found;
-    let next = List::page(sessions, limit, |session: &Session| session.id.to_string());
+    let next = pages.page(sessions, |session: &Session| session.id.to_string())?;
     let live = next.items.into_iter().filter(|session| session.idle_expires_at > now).map(SessionView::from);
     Ok(List { items: live.collect(), next_cursor: next.next_cursor })
 }

@@ -60,7 +60,7 @@ impl Feed for FeedService {
         let reply = CommittedState(Arc::clone(&self.app)).check(items).await;
         let reply = reply.map_err(|_| Status::unavailable("committed state cannot be read now"))?;
         let answers = reply.answers.into_iter().map(CheckAnswer::from).collect();
-        Ok(Response::new(CheckReply { as_of_seq: reply.as_of_seq, answers }))
+        Ok(Response::new(CheckReply { as_of_seq: reply.as_of_seq, answers, floor: reply.floor }))
     }
 
     async fn follow(&self, request: Request<Streaming<FollowRequest>>) -> Result<Response<Self::FollowStream>, Status> {

@@ -2,17 +2,50 @@
 
 use base64ct::{Base64, Encoding as _};
 use http::{HeaderMap, header};
-use propusk_core::clients;
+use propusk_core::clients::{self, ClientAuthError};
+use propusk_core::env::Env;
 use propusk_core::secret::PlainSecret;
-use propusk_core::store::Client;
+use propusk_core::store::{Client, Tx};
 
 use super::error::OAuthError;
 use super::form::Form;
 use crate::app::App;
+use crate::extract::Origin;
 
-/// The client that sent the request.
-pub(super) async fn authenticate(app: &App, headers: &HeaderMap, form: &Form) -> Result<Client, OAuthError> {
-    let (id, secret) = match basic(headers)? {
+/// The client that sent the request, as it is by now.
+pub(super) async fn authenticate(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Client, OAuthError> {
+    answer_to(app, origin, headers, form, |_, _, client| Ok(client)).await
+}
+
+/// Runs an operation of a few reads for the client that sent the request, in the very snapshot in which it was
+/// authenticated.
+pub(super) async fn answer_to<T: Send + 'static>(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    form: &Form,
+    operation: impl FnOnce(&dyn Tx, Env<'_>, Client) -> Result<T, OAuthError> + Send + 'static,
+) -> Result<T, OAuthError> {
+    let (id, secret) = presented(headers, form)?;
+    let attempt = app.throttle.client(&id, origin.throttled_as()).await?;
+    let authenticated = app.read_briefly(move |tx, env| match clients::authenticate(tx, env, &id, &secret) {
+        Ok(client) => Ok(Some(operation(tx, env, client))),
+        Err(ClientAuthError::Refused) => Ok(None),
+        Err(error @ ClientAuthError::Store(_)) => Err(error),
+    });
+    let authenticated = authenticated.await;
+    attempt.note(&authenticated);
+    authenticated?.ok_or_else(OAuthError::invalid_client)?
+}
+
+/// Who it says it is. Nothing of it has been checked.
+fn presented(headers: &HeaderMap, form: &Form) -> Result<(String, PlainSecret), OAuthError> {
+    Ok(match basic(headers)? {
         Some(credentials) => {
             if form.get("client_secret").is_some() {
                 return Err(OAuthError::invalid_request("two kinds of client authentication: send one"));
@@ -26,8 +59,7 @@ pub(super) async fn authenticate(app: &App, headers: &HeaderMap, form: &Form) ->
             (Some(id), Some(secret)) => (id.to_owned(), PlainSecret::presented(secret)),
             _ => return Err(OAuthError::invalid_client()),
         },
-    };
-    app.read(move |tx, env| Ok(clients::authenticate(tx, env, &id, &secret)?)).await
+    })
 }
 
 fn basic(headers: &HeaderMap) -> Result<Option<(String, PlainSecret)>, OAuthError> {

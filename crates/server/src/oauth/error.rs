@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::hashing::HashingError;
 use crate::sign_in::SignInError;
+use crate::throttle::NotNow;
 
 /// An error answer of the token, introspection and revocation endpoints.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct OAuthError {
     status: StatusCode,
     error: &'static str,
     description: String,
+    retry_after_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -28,11 +30,15 @@ struct Body<'a> {
 
 impl OAuthError {
     fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error, description: description.into() }
+        Self { status, error, description: description.into(), retry_after_s: None }
     }
 
     pub(super) fn invalid_request(description: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    pub(super) fn missing(parameter: &str) -> Self {
+        Self::invalid_request(format!("{parameter} is missing"))
     }
 
     pub(super) fn invalid_client() -> Self {
@@ -58,7 +64,15 @@ impl OAuthError {
     }
 
     fn unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too much is going on: try again")
+        let text = "too much is going on: try again";
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
+        Self { retry_after_s: Some(1), ..error }
+    }
+
+    fn throttled(retry_after_s: u64) -> Self {
+        let text = "too many failed attempts: wait as long as Retry-After says";
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text);
+        Self { retry_after_s: Some(retry_after_s), ..error }
     }
 
     fn internal() -> Self {
@@ -79,8 +93,8 @@ impl IntoResponse for OAuthError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"propusk\""));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -107,6 +121,15 @@ impl From<SignInError> for OAuthError {
                 Self::internal()
             }
             SignInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotNow> for OAuthError {
+    fn from(error: NotNow) -> Self {
+        match error {
+            NotNow::Throttled(seconds) => Self::throttled(seconds),
+            NotNow::Busy => Self::unavailable(),
         }
     }
 }

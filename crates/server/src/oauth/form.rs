@@ -59,7 +59,7 @@ impl Form {
 
     /// A parameter that has to be there.
     pub(super) fn need(&self, name: &str) -> Result<&str, OAuthError> {
-        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
+        self.get(name).ok_or_else(|| OAuthError::missing(name))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn handle(
     form: Form,
 ) -> Result<Response, OAuthError> {
     let wait = Wait::by_default();
-    let client = client_auth::authenticate(&app, &headers, &form).await?;
+    let client = client_auth::authenticate(&app, &origin, &headers, &form).await?;
     let seq = match revoke(&app, &origin, client, form.need("token")?).await? {
         Some(seq) => seq,
         None => app.read(|tx, _| log::nothing_changed(tx)).await?,

@@ -28,15 +28,19 @@ pub(super) async fn handle(
     headers: HeaderMap,
     form: Form,
 ) -> Result<TokenAnswer, OAuthError> {
-    let client = client_auth::authenticate(&app, &headers, &form).await?;
+    if form.get("grant_type") == Some(GrantType::ClientCredentials.as_str()) && form.get("scope").is_none() {
+        let set = for_client(&app, &origin, &headers, &form).await?;
+        return Ok(TokenAnswer::sign(&app, set).await?);
+    }
+    let client = client_auth::authenticate(&app, &origin, &headers, &form).await?;
     let grant: GrantType = form.need("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     if form.get("scope").is_some() {
         return Err(OAuthError::invalid_scope());
     }
-    let target =
-        Target { audience: form.get("audience").map(str::to_owned), resource: form.get("resource").map(str::to_owned) };
+    let target = target(&form);
     let set = match grant {
-        GrantType::ClientCredentials => for_client(&app, client, target).await?,
+        // Without a scope it was answered above.
+        GrantType::ClientCredentials => return Err(OAuthError::invalid_scope()),
         GrantType::Password => for_password(&app, &origin, client, &form, target).await?,
         GrantType::RefreshToken => for_refresh_token(&app, &origin, client, &form, target).await?,
         GrantType::TokenExchange => for_subject_token(&app, client, &form, target).await?,
@@ -45,9 +49,17 @@ pub(super) async fn handle(
     Ok(if grant == GrantType::TokenExchange { answer.exchanged() } else { answer })
 }
 
-async fn for_client(app: &App, client: Client, target: Target) -> Result<TokenSet, GrantError> {
-    let settings = app.settings.clone();
-    app.read(move |tx, env| client_credentials::grant(tx, env, &settings, &client, &target)).await
+fn target(form: &Form) -> Target {
+    Target { audience: form.get("audience").map(str::to_owned), resource: form.get("resource").map(str::to_owned) }
+}
+
+/// The token is minted from the snapshot in which the client is authenticated.
+async fn for_client(app: &App, origin: &Origin, headers: &HeaderMap, form: &Form) -> Result<TokenSet, OAuthError> {
+    let (settings, target) = (Arc::clone(&app.settings), target(form));
+    client_auth::answer_to(app, origin, headers, form, move |tx, env, client| {
+        Ok(client_credentials::grant(tx, env, &settings, client, &target)?)
+    })
+    .await
 }
 
 async fn for_password(
@@ -58,17 +70,27 @@ async fn for_password(
     target: Target,
 ) -> Result<TokenSet, OAuthError> {
     let client_id = client.id.clone();
-    let asked = app.read(move |tx, _| password::admit(tx, &client, &target)).await?;
+    let origin = origin.behind(&client);
+    let asked = app.read_briefly(move |tx, _| password::admit(tx, &client, &target)).await?;
     let username = form.need("username")?.to_owned();
     let typed = SecretText::new(form.need("password")?);
-    let candidate = app.read(move |tx, _| password::candidate(tx, &username)).await?;
-    let (actor, session_origin) = (origin.actor(client_id.to_string()), origin.behind_client());
-    let Some(who) = sign_in::check(app, candidate, &typed, &actor, &session_origin).await? else {
-        return Err(GrantError::InvalidGrant("invalid credentials").into());
+    let attempt = app.throttle.person(&username, origin.throttled_as()).await?;
+    let signed_in = async {
+        let candidate = app.read_briefly(move |tx, _| password::candidate(tx, &username)).await?;
+        let (actor, session_origin) = (origin.actor(client_id.to_string()), origin.of_session());
+        let checked = sign_in::check(app, candidate, &typed, &actor, &session_origin).await?;
+        let Some(who) = checked else { return Ok(None) };
+        let new = NewSession { who, client_id, audience: asked, origin: session_origin };
+        let settings = Arc::clone(&app.settings);
+        match app.write(move |tx, env| password::grant(tx, env, &settings, &actor, new)).await {
+            Ok(set) => Ok(Some(set)),
+            Err(GrantError::InvalidGrant(_)) => Ok(None),
+            Err(error) => Err(OAuthError::from(error)),
+        }
     };
-    let new = NewSession { who, client_id, audience: asked, origin: session_origin };
-    let settings = app.settings.clone();
-    Ok(app.write(move |tx, env| password::grant(tx, env, &settings, &actor, new)).await?)
+    let signed_in = signed_in.await;
+    attempt.note(&signed_in);
+    signed_in?.ok_or_else(|| GrantError::InvalidGrant("invalid credentials").into())
 }
 
 async fn for_refresh_token(
@@ -80,7 +102,7 @@ async fn for_refresh_token(
 ) -> Result<TokenSet, OAuthError> {
     let presented = PlainSecret::presented(form.need("refresh_token")?);
     let actor = origin.actor(client.id.to_string());
-    let settings = app.settings.clone();
+    let settings = Arc::clone(&app.settings);
     let presenter = Presenter::Client(client);
     let refreshed =
         app.write(move |tx, env| refresh::grant(tx, env, &settings, &actor, &presenter, &presented, &target)).await?;
@@ -105,7 +127,7 @@ async fn for_subject_token(app: &App, client: Client, form: &Form, target: Targe
         tracing::info!(reason = reason.code(), "subject token refused");
         GrantError::InvalidSubjectToken("it is not a valid access token of ours".to_owned())
     })?;
-    let settings = app.settings.clone();
-    let grant = app.read(move |tx, env| token_exchange::grant(tx, env, &settings, &client, &token, &target));
+    let settings = Arc::clone(&app.settings);
+    let grant = app.read_briefly(move |tx, env| token_exchange::grant(tx, env, &settings, &client, &token, &target));
     Ok(grant.await?)
 }

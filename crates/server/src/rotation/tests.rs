@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use propusk_core::feed::Follower;
-use propusk_core::id::Subject;
-use propusk_core::keys::{Kek, Schedule};
+use propusk_core::id::{Kid, Subject};
+use propusk_core::keys::{Kek, RevokeError, Schedule};
 use propusk_core::mint::{self, MintRequest};
+use propusk_core::services::{self, ServiceChange};
 use propusk_core::settings::{Argon2Settings, Settings};
 use propusk_core::store::{KeyState, SigningAlg};
+use propusk_core::version::Expected;
 use propusk_core::{log, sessions};
 use propusk_store::Synchronous;
 use propusk_verify::check::{CheckItem, CheckVerdict};
@@ -33,6 +35,8 @@ async fn start(data: &Path, key_schedule: Schedule) -> Arc<App> {
         synchronous: Synchronous::Off,
         kek: Kek::from_text(KEK).unwrap(),
         hash_queue: 1,
+        throttle: Some(Duration::from_secs(60)),
+        trusted_proxies: Vec::new(),
         key_schedule,
         publish_all_keys: false,
         lease: Duration::from_secs(3),
@@ -173,6 +177,16 @@ async fn a_rotation_survives_a_restart_and_waits_until_that_has_settled() {
     assert!(begun.elapsed() > Duration::from_millis(1_500), "{:?}", begun.elapsed());
 }
 
+/// Takes a key back, as the admin API does.
+async fn revoke(app: &Arc<App>, actor: Actor, kid: Kid) -> Result<u64, RevokeError> {
+    let known = kid.clone();
+    let spare = match app.read(move |tx, _| tx.key(&known)).await? {
+        Some(key) => spare_for(app, key.service).await?,
+        None => None,
+    };
+    app.change_keys(move |tx, env| keys::revoke(tx, env, &actor, &kid, spare.as_ref())).await
+}
+
 #[tokio::test]
 async fn a_revoked_key_is_replaced_in_the_same_transaction() {
     let data = tempfile::tempdir().unwrap();
@@ -262,4 +276,23 @@ async fn a_schedule_rotates_by_itself() {
     }
     assert_eq!(state(&app, &first).await, Some(KeyState::Retiring));
     assert!(ring(&app, &cars()).await.keys().len() >= 3);
+}
+
+#[tokio::test]
+async fn a_service_is_rotated_by_its_own_schedule() {
+    let data = tempfile::tempdir().unwrap();
+    let app = start(data.path(), AT_ONCE).await;
+    ensure_service(&app, "posts", SigningAlg::Ed25519).await.unwrap();
+    app.reload_rings().await.unwrap();
+    let posts: ServiceId = "posts".parse().unwrap();
+    let others = async || ring(&app, &posts).await.active().unwrap().kid.clone();
+    let (first, theirs) = (active(&app).await, others().await);
+    still(&app, "no schedule at all", || async { active(&app).await == first }).await;
+    let every = ServiceChange { rotate_every_s: Some(Some(1)), ..ServiceChange::default() };
+    let changed = app.write(move |tx, env| {
+        services::change(tx, env, &Actor::system(), &cars(), every, &Expected::Anything).map_err(StoreError::failed)
+    });
+    assert_eq!(changed.await.unwrap().0.rotate_every_s, Some(1));
+    until(&app, "it takes over", || async { active(&app).await != first }).await;
+    assert_eq!(others().await, theirs, "only that of the service that asked for it");
 }

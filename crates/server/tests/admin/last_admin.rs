@@ -35,6 +35,20 @@ async fn the_last_one_by_a_role_of_its_own_stays() {
         (Method::PUT, "/services/propusk/roles/admin"),
     ];
     expect_refused(&world, &owned(calls)).await;
+    // One that can get no tokens administers no more.
+    for change in
+        [json!({ "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"] }), json!({ "audiences": [] })]
+    {
+        let path = "/clients/bootstrap-admin";
+        let answer = world.call_with(Method::PATCH, path, Some(change), &[("if-match", "*")]).await;
+        assert_eq!(answer.problem(409), "last-admin");
+    }
+    // Nor is somebody who cannot sign in enough.
+    let ann = world.post("/users", json!({ "username": "ann" })).await.expect(201)["id"].as_str().unwrap().to_owned();
+    world.put(&format!("/users/{ann}/roles/propusk/admin")).await;
+    let leave = (Method::DELETE, "/clients/bootstrap-admin/roles/propusk/admin".to_owned());
+    expect_refused(&world, &[leave]).await;
+    world.delete(&format!("/users/{ann}")).await;
     // With another one it may go.
     world.put(&format!("/users/{}/roles/propusk/admin", world.id("bob"))).await;
     world.delete("/clients/bootstrap-admin/roles/propusk/admin").await;

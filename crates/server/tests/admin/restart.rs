@@ -12,6 +12,10 @@ async fn what_was_changed_or_deleted_is_not_brought_back() {
     world.role("propusk/admin", &["propusk:*", "propusk:more"], &[]).await;
     world.delete("/clients/cars").await;
     world.delete("/services/posts").await;
+    world.delete("/services/cars/roles/admin").await;
+    world.delete("/exchange-rules/posts/users").await;
+    world.delete(&format!("/users/{}", world.id("alice"))).await;
+    world.delete(&format!("/users/{}/roles/cars/buyer", world.id("bob"))).await;
     world.post("/groups", json!({ "id": "drivers" })).await.expect(201);
     world.put("/groups/drivers/roles/cars/buyer").await;
     let headers = [("idempotency-key", "k")];
@@ -23,7 +27,9 @@ async fn what_was_changed_or_deleted_is_not_brought_back() {
     assert_eq!(texts(&buyer["permissions"]), ["cars:buy", "cars:look"]);
     let admin = world.get("/services/propusk/roles/admin").await;
     assert_eq!(texts(&admin["permissions"]), ["propusk:*", "propusk:more"]);
-    for path in ["/clients/cars", "/services/posts"] {
+    assert_eq!(world.get("/users?username=alice").await["items"], json!([]));
+    assert_eq!(world.get(&format!("/users/{}/roles", world.id("bob"))).await["items"], json!([]));
+    for path in ["/clients/cars", "/services/posts", "/services/cars/roles/admin"] {
         assert_eq!(world.call(Method::GET, path, None).await.problem(404), "not-found", "{path}");
     }
     assert_eq!(world.get("/groups/drivers").await["roles"], json!([{ "service": "cars", "role": "buyer" }]));

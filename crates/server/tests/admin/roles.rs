@@ -28,8 +28,8 @@ async fn a_role_is_made_read_changed_and_deleted() {
     let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|role| role["role"].as_str().unwrap()).collect();
     assert_eq!(names, ["admin", "buyer", "chief"]);
     let page = world.get("/services/cars/roles?limit=2").await;
-    assert_eq!(page["next_cursor"], "buyer");
-    let page = world.get("/services/cars/roles?limit=2&cursor=buyer").await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let page = world.get(&format!("/services/cars/roles?limit=2&cursor={cursor}")).await;
     assert_eq!((&page["items"][0]["role"], &page["next_cursor"]), (&json!("chief"), &json!(null)));
     world.delete("/services/cars/roles/chief").await;
     for (method, path) in [

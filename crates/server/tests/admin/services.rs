@@ -47,6 +47,7 @@ async fn a_service_is_registered_and_has_tokens_at_once() {
         ("/resource_uri", json!({ "id": "trams", "alg": "RS256", "resource_uri": "https://a.example/#b" })),
         ("/access_ttl_s", json!({ "id": "trams", "alg": "RS256", "access_ttl_s": 0 })),
         ("/access_ttl_s", json!({ "id": "trams", "alg": "RS256", "access_ttl_s": 3601 })),
+        ("/rotate_every_s", json!({ "id": "trams", "alg": "RS256", "rotate_every_s": 59 })),
     ] {
         let answer = world.post("/services", body).await;
         assert_eq!(answer.body["errors"][0]["pointer"], pointer);
@@ -74,9 +75,16 @@ async fn a_service_is_changed_as_seen() {
     assert_eq!(patch(json!({ "access_ttl_s": null }), &seen).await.problem(412), "changed");
     let changed = patch(json!({ "access_ttl_s": null }), &now).await.expect(200);
     assert_eq!((&changed["access_ttl_s"], &changed["resource_uri"]), (&json!(null), &json!("urn:cars")));
-    for (body, status) in
-        [(json!({ "access_ttl_s": 0 }), 422), (json!({ "resource_uri": "x" }), 422), (json!({ "alg": "RS256" }), 400)]
-    {
+    for every in [json!(60), json!(0), json!(null)] {
+        let changed = patch(json!({ "rotate_every_s": every }), "*").await.expect(200);
+        assert_eq!((&changed["rotate_every_s"], &changed["resource_uri"]), (&every, &json!("urn:cars")));
+    }
+    for (body, status) in [
+        (json!({ "access_ttl_s": 0 }), 422),
+        (json!({ "rotate_every_s": 59 }), 422),
+        (json!({ "resource_uri": "x" }), 422),
+        (json!({ "alg": "RS256" }), 400),
+    ] {
         patch(body, "*").await.problem(status);
     }
     let posts = [("if-match", "*")];

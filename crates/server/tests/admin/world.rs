@@ -60,6 +60,8 @@ impl World {
             synchronous: propusk_store::Synchronous::Off,
             kek: Kek::from_text(&kek).unwrap(),
             hash_queue: 64,
+            throttle: Some(Duration::from_secs(60)),
+            trusted_proxies: Vec::new(),
             key_schedule: Schedule {
                 settle: Duration::from_secs(60),
                 max_age: Duration::from_secs(60),
@@ -120,6 +122,12 @@ impl World {
         Answer::of(request(&root)).await
     }
 
+    /// A POST by `root` whose answer is bytes.
+    pub(crate) async fn download(&self, path: &str) -> reqwest::Response {
+        let root = self.root.lock().await.clone();
+        self.http.post(format!("{}/admin/v1{path}", self.url)).bearer_auth(root).send().await.unwrap()
+    }
+
     async fn renew(&self) {
         let token = self.client_token("bootstrap-admin", self.root_secret.expose(), "propusk").await.unwrap();
         *self.root.lock().await = token;
@@ -154,7 +162,7 @@ impl World {
     }
 
     fn person(&self, username: &str) -> &demo::DemoUser {
-        let mut people = self.demo.users.iter().chain([&self.demo.admin]);
+        let mut people = self.demo.users.iter().chain(&self.demo.admin);
         people.find(|user| user.username == username).unwrap()
     }
 

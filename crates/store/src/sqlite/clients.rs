@@ -32,7 +32,7 @@ pub(super) const UPDATE: &str =
 
 impl Clients for SqliteTx<'_> {
     fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        self.one(SELECT, [id.as_str()], client)
+        self.kept(|rows| &mut rows.clients, id, || self.one(SELECT, [id.as_str()], client))
     }
 
     fn clients(&self, page: &Page) -> Result<Vec<Client>, StoreError> {

@@ -55,6 +55,9 @@ impl Gone for SqliteTx<'_> {
             self.write(part, [id.as_str()])?;
         }
         self.write(INSERT, params![id.kind(), id.as_str(), row::time(at)])?;
+        if matches!(id, GoneId::User(_)) {
+            self.set_erased();
+        }
         Ok(true)
     }
 }

@@ -48,7 +48,7 @@ impl Keys for SqliteTx<'_> {
     }
 
     fn active_key(&self, service: &ServiceId) -> Result<Option<SealedKey>, StoreError> {
-        self.one(SELECT_ACTIVE, [service.as_str()], key)
+        self.kept(|rows| &mut rows.active_keys, service, || self.one(SELECT_ACTIVE, [service.as_str()], key))
     }
 
     fn insert_key(&mut self, key: &SealedKey) -> Result<(), StoreError> {

@@ -11,10 +11,40 @@ pub(super) const SELECT_STATE: &str = "SELECT head, exp_ceiling, floor FROM log"
 
 pub(super) const SELECT_LAST: &str = "SELECT seq FROM events WHERE kind = ?1 AND key = ?2 ORDER BY seq DESC LIMIT 1";
 
+macro_rules! last {
+    ($kind:literal, $key:literal) => {
+        concat!("(SELECT seq FROM events WHERE kind = ?", $kind, " AND key = ?", $key, " ORDER BY seq DESC LIMIT 1)")
+    };
+}
+
+/// A statement costs several times what one of these does.
+pub(super) const SELECT_LASTS: &str = concat!(
+    "SELECT ",
+    last!(1, 2),
+    ", ",
+    last!(3, 4),
+    ", ",
+    last!(5, 6),
+    ", ",
+    last!(7, 8),
+    ", ",
+    last!(9, 10),
+    ", ",
+    last!(11, 12),
+    ", ",
+    last!(13, 14),
+    ", ",
+    last!(15, 16)
+);
+/// So many pairs are asked about by one [`SELECT_LASTS`].
+const LASTS: usize = 8;
+
 pub(super) const SELECT_AFTER: &str =
     "SELECT seq, kind, key, payload, until, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 pub(super) const RAISE_HEAD: &str = "UPDATE log SET head = head + 1 RETURNING head, exp_ceiling, floor";
+
+pub(super) const RAISE_HEAD_TO: &str = "UPDATE log SET head = max(head, ?1)";
 
 pub(super) const INSERT: &str =
     "INSERT INTO events (seq, kind, key, payload, until, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -32,11 +62,25 @@ pub(super) const RAISE_LONGEST_LEASE: &str = "UPDATE leases SET longest_ms = max
 
 impl Log for SqliteTx<'_> {
     fn log_state(&self) -> Result<LogState, StoreError> {
-        self.one(SELECT_STATE, [], state).map(Option::unwrap_or_default)
+        self.kept_log(|| self.one(SELECT_STATE, [], state).map(Option::unwrap_or_default))
     }
 
     fn last_event(&self, kind: &str, key: &str) -> Result<Option<u64>, StoreError> {
         self.one(SELECT_LAST, [kind, key], |columns| columns.number())
+    }
+
+    fn last_events(&self, wanted: &[(&str, &str)]) -> Result<Vec<Option<u64>>, StoreError> {
+        let mut found = Vec::with_capacity(wanted.len());
+        for part in wanted.chunks(LASTS) {
+            // What is left over is NULL, which equals nothing.
+            let mut texts = part.iter().flat_map(|(kind, key)| [Some(*kind), Some(*key)]);
+            let values: [Option<&str>; LASTS * 2] = std::array::from_fn(|_| texts.next().flatten());
+            let last = self.one(SELECT_LASTS, values, |columns| {
+                part.iter().map(|_| columns.optional_number()).collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+            found.extend(last.unwrap_or_default());
+        }
+        Ok(found)
     }
 
     fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<LogRow>, StoreError> {
@@ -50,6 +94,10 @@ impl Log for SqliteTx<'_> {
         self.write(INSERT, params![Int(state.head), kind, key, payload, Int(until), row::time(at)])?;
         self.set_appended(state.head);
         Ok(state.head)
+    }
+
+    fn raise_head(&mut self, head: u64) -> Result<(), StoreError> {
+        self.update(RAISE_HEAD_TO, [Int(head)])
     }
 
     fn raise_log_limits(&mut self, exp_ceiling: u64, floor: u64) -> Result<LogState, StoreError> {

@@ -2,16 +2,23 @@
 
 mod audit;
 mod clients;
+mod copy;
+mod examine;
+mod done;
+mod erasure;
 mod exchange_rules;
 mod gone;
 mod groups;
+mod here;
 mod idempotency;
+mod kept;
 mod keys;
 mod lock;
 mod log;
 mod open;
 mod readers;
 mod refresh_tokens;
+mod replace;
 mod roles;
 mod row;
 mod services;
@@ -33,19 +40,27 @@ use parking_lot::Mutex;
 use propusk_core::store::{StoreError, Tx};
 use tokio::sync::{oneshot, watch};
 
+use self::copy::Copies;
+use self::here::Here;
 use self::lock::DataLock;
 use self::readers::ReadJob;
 use self::writer::{GroupJob, WriteJob};
 use crate::queue::{Queue, Refused};
 
+pub use self::copy::{Backup, BackupError, BackupTurn, digest_of};
+pub use self::examine::{Examination, known_schema};
+pub use self::lock::holder;
+pub use self::replace::{ReplaceError, Replaced, Replacement};
 pub use self::open::{OpenError, Synchronous, UnknownSynchronous};
 
 /// The data of one authority. It is this process's alone for as long as this lives.
 pub struct SqliteStore {
     path: PathBuf,
+    here: Here,
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<GroupJob>>,
     head: watch::Receiver<u64>,
+    copies: Copies,
     running: Mutex<Option<Running>>,
 }
 
@@ -71,10 +86,12 @@ impl SqliteStore {
         let reads = Arc::new(Queue::new(QUEUE_CAPACITY));
         let writes = Arc::new(Queue::new(QUEUE_CAPACITY));
         let readers = open::readers(path)?;
+        let here = Here::with(open::lent(path)?);
+        let copies = Copies::default();
         // From here on `Drop` ends what was started, should the rest fail.
-        let writer = writer::start(connection, Arc::clone(&writes), sender).map_err(|e| OpenError::thread(path, &e))?;
+        let writer = writer::start(connection, Arc::clone(&writes), sender, copies.clone()).map_err(|e| OpenError::thread(path, &e))?;
         let running = Running { readers: Vec::new(), writer, lock };
-        let store = Self { path: path.to_owned(), reads, writes, head, running: Mutex::new(Some(running)) };
+        let store = Self { path: path.to_owned(), here, reads, writes, head, copies, running: Mutex::new(Some(running)) };
         for thread in readers::start(readers, &store.reads) {
             let thread = thread.map_err(|e| OpenError::thread(path, &e))?;
             if let Some(running) = store.running.lock().as_mut() {
@@ -96,6 +113,21 @@ impl SqliteStore {
         let (reply, answer) = oneshot::channel();
         self.reads.push(readers::job(job, reply)).map_err(not_taken)?;
         answer.await.unwrap_or_else(|_| Err(unanswered()))
+    }
+
+    /// The same for a job of a few point reads: it runs on this thread, unless there is no connection left.
+    ///
+    /// # Errors
+    /// What the job answers, or a [`StoreError`] as `E`.
+    pub async fn read_briefly<T, E>(&self, job: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.here.run(job) {
+            Ok(answer) => answer,
+            Err(job) => self.read(job).await,
+        }
     }
 
     /// Runs a job that writes. What it answers, if it is no error, is durable by then; if it is one, nothing of the
@@ -132,6 +164,7 @@ impl SqliteStore {
     /// Takes no more jobs; what is to be waited for, the first time.
     fn stop(&self) -> Option<Running> {
         self.reads.close();
+        self.here.close();
         self.writes.close();
         self.running.lock().take()
     }
@@ -171,6 +204,29 @@ impl Running {
             }
         }
         drop(self.lock);
+    }
+}
+
+/// `authority.db` and `lock`: `authority.db.lock`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    with_ending(path, &format!(".{ending}"))
+}
+
+/// `authority.db` and `wal`: `authority.db-wal`, as SQLite names what belongs to a database.
+fn beside_dash(path: &Path, part: &str) -> PathBuf {
+    with_ending(path, &format!("-{part}"))
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(super) mod embedded {
@@ -161,12 +162,27 @@ impl OpenError {
         Self::Thread { path: path.to_owned(), reason: error.to_string() }
     }
 
-    fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+    pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
             _ => Self::Sqlite { path, reason: error.to_string() },
         }
+    }
+
+    /// The same about another file, of which the one was a copy.
+    pub(super) fn about(mut self, other: &Path) -> Self {
+        let (Self::InUse { path, .. }
+        | Self::NewerSchema { path, .. }
+        | Self::NotADatabase { path }
+        | Self::Foreign { path }
+        | Self::NoWriteAheadLog { path, .. }
+        | Self::Migration { path, .. }
+        | Self::Sqlite { path, .. }
+        | Self::Io { path, .. }
+        | Self::Thread { path, .. }) = &mut self;
+        other.clone_into(path);
+        self
     }
 }
 
@@ -179,18 +195,36 @@ pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<(Connectio
     let sqlite = |error: &rusqlite::Error| OpenError::sqlite(path, error);
     use_write_ahead_log(path, &connection)?;
     connection.pragma_update(None, "synchronous", synchronous.as_str()).map_err(|e| sqlite(&e))?;
+    // What is deleted is written over, and what is sorted or copied on the way never gets into other files.
+    connection.pragma_update(None, "secure_delete", true).map_err(|e| sqlite(&e))?;
+    connection.pragma_update(None, "temp_store", "memory").map_err(|e| sqlite(&e))?;
     migrate(path, &mut connection)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(|e| sqlite(&e))?;
+    // A row that `REPLACE` takes away counts as deleted: what refuses that, refuses this.
+    connection.pragma_update(None, "recursive_triggers", true).map_err(|e| sqlite(&e))?;
     // The writer's thread does it when no caller waits for it.
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(|e| sqlite(&e))?;
     let head: i64 = connection.query_row("SELECT head FROM log", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
     Ok((connection, u64::try_from(head).unwrap_or_default()))
 }
 
-/// The connections that read: they cannot write, whatever runs on them.
+/// The connections that read on threads of their own.
 pub(super) fn readers(path: &Path) -> Result<Vec<Connection>, OpenError> {
-    let wanted = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
-    (0..wanted)
+    read_only(path, cores().clamp(2, 4))
+}
+
+/// The connections that are lent to the threads that serve, of which there are as many as cores.
+pub(super) fn lent(path: &Path) -> Result<Vec<Connection>, OpenError> {
+    read_only(path, cores().min(MOST_LENT))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// They cannot write, whatever runs on them.
+fn read_only(path: &Path, count: usize) -> Result<Vec<Connection>, OpenError> {
+    (0..count)
         .map(|_| {
             let connection = connect(path)?;
             connection.pragma_update(None, "query_only", true).map_err(|error| OpenError::sqlite(path, &error))?;
@@ -203,7 +237,10 @@ pub(super) fn readers(path: &Path) -> Result<Vec<Connection>, OpenError> {
 const APPLICATION_ID: i32 = 0x5072_706B;
 
 /// How long a connection waits for another one of ours: at a checkpoint, or while the WAL is recovered.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Each keeps 2 MiB of pages in memory.
+const MOST_LENT: usize = 16;
 
 /// More than there are statements.
 const STATEMENT_CACHE: usize = 128;
@@ -221,13 +258,28 @@ fn expect_database_or_nothing(path: &Path) -> Result<(), OpenError> {
     Err(OpenError::NotADatabase { path: path.to_owned() })
 }
 
+/// The same of a file that is only read, and that has to be there.
+pub(super) fn expect_database(path: &Path) -> Result<(), OpenError> {
+    let begin = File::open(path).and_then(|file| beginning(&file)).map_err(|error| OpenError::io(path, &error))?;
+    if begin == *b"SQLite format 3\0" { Ok(()) } else { Err(OpenError::NotADatabase { path: path.to_owned() }) }
+}
+
+/// Moves what is in the write-ahead log into the database, which nobody else has open.
+pub(super) fn fold_write_ahead_log(path: &Path) -> Result<(), OpenError> {
+    let connection = connect(path)?;
+    // A connection that has read nothing yet does not know of the log, and would move nothing.
+    let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    let folded = read.and_then(|()| connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE));
+    folded.map(drop).map_err(|error| OpenError::sqlite(path, &error))
+}
+
 fn beginning(file: &File) -> std::io::Result<Vec<u8>> {
     let mut begin = Vec::new();
     file.take(16).read_to_end(&mut begin)?;
     Ok(begin)
 }
 
-fn connect(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     // Each connection is used by one thread at a time.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepare = || {
@@ -243,7 +295,8 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// Refuses a database that another program or a newer one made, before anything in it is changed.
-fn expect_ours(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+/// Its schema version; 0 while it has none.
+pub(super) fn expect_ours(path: &Path, connection: &Connection) -> Result<i32, OpenError> {
     let number = |sql: &str| {
         connection.query_row(sql, [], |row| row.get::<_, i32>(0)).map_err(|error| OpenError::sqlite(path, &error))
     };
@@ -253,14 +306,14 @@ fn expect_ours(path: &Path, connection: &Connection) -> Result<(), OpenError> {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
     if number(HAS_HISTORY)? == 0 {
-        return Ok(());
+        return Ok(0);
     }
     let found = number(SCHEMA_VERSION)?;
     let known = known_version();
     if found > known {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// None in a new database, also in one whose first start ended before its first migration was done.
@@ -268,7 +321,7 @@ const TABLES_BUT_HISTORY: &str = "SELECT count(*) FROM sqlite_schema WHERE tbl_n
 const HAS_HISTORY: &str = "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'";
 const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
 
-fn known_version() -> i32 {
+pub(super) fn known_version() -> i32 {
     let runner = embedded::migrations::runner();
     runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or_default()
 }
@@ -305,7 +358,7 @@ mod tests {
         let path = dir.path().join("a.db");
         let (_writer, head) = writer(&path, Synchronous::Off).unwrap();
         assert_eq!(head, 0);
-        for reader in readers(&path).unwrap() {
+        for reader in readers(&path).unwrap().into_iter().chain(lent(&path).unwrap()) {
             let refused = reader.execute("UPDATE log SET head = 1", []).unwrap_err();
             assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::ReadOnly));
         }
@@ -329,6 +382,39 @@ mod tests {
             let (writer, _) = writer(&dir.path().join("a.db"), synchronous).unwrap();
             let get = |name| writer.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).unwrap();
             assert_eq!([get("synchronous"), get("foreign_keys"), get("wal_autocheckpoint")], [level, 1, 0]);
+            assert_eq!([get("secure_delete"), get("temp_store")], [1, 2]);
         }
+    }
+
+    #[test]
+    fn the_audit_log_is_append_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, _) = writer(&dir.path().join("a.db"), Synchronous::Off).unwrap();
+        let append =
+            "INSERT INTO audit (at, actor, action, subject, outcome, request_id) VALUES (1, '', 'a', '', 'ok', '')";
+        for _ in 0..2 {
+            writer.execute(append, []).unwrap();
+        }
+        for sql in [
+            "UPDATE audit SET actor = 'somebody'",
+            "UPDATE audit SET n = 9 WHERE n = 1",
+            "UPDATE OR REPLACE audit SET n = 1 WHERE n = 2",
+            "DELETE FROM audit WHERE n = 2",
+            "DELETE FROM audit",
+            "INSERT OR REPLACE INTO audit (n, at, actor, action, subject, outcome, request_id) VALUES (2, 1, '', 'b', '', '', '')",
+            "INSERT INTO audit (n, at, actor, action, subject, outcome, request_id) VALUES (2, 1, '', 'b', '', '', '')
+                ON CONFLICT (n) DO UPDATE SET action = 'b'",
+        ] {
+            let refused = writer.execute(sql, []).unwrap_err().to_string();
+            assert_eq!(refused, "the audit log is append-only", "{sql}");
+        }
+        let left: Vec<(i64, String)> = writer
+            .prepare("SELECT n, action FROM audit")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(left, [(1, "a".to_owned()), (2, "a".to_owned())]);
     }
 }

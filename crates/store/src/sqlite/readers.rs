@@ -61,13 +61,17 @@ fn run(connection: &Connection, jobs: &Queue<ReadJob>) {
 
 /// The snapshot itself begins with the first statement of the job, so after the call that the job is for.
 fn read(connection: &Connection, job: ReadJob) {
-    match connection.prepare_cached("BEGIN DEFERRED").and_then(|mut begin| begin.execute([])) {
-        Ok(_) => job(Ok(&SqliteTx::new(connection))),
+    match begin(connection) {
+        Ok(()) => job(Ok(&SqliteTx::new(connection))),
         Err(error) => job(Err(StoreError::failed(error))),
     }
 }
 
-fn end(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("BEGIN DEFERRED")?.execute([]).map(drop)
+}
+
+pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
     if !connection.is_autocommit() {
         connection.prepare_cached("COMMIT")?.execute([])?;
     }

@@ -29,13 +29,16 @@ pub(super) const SELECT_OF_GROUP: &str =
 pub(super) const SELECT_GROUP_ROLES_OF_USER: &str = "SELECT group_roles.group_id, service, role
     FROM group_members JOIN group_roles ON group_roles.group_id = group_members.group_id WHERE user_id = ?1";
 
-pub(super) const HAS_ACTIVE_HOLDER: &str = "SELECT
+/// Lists of a client are JSON arrays of names in which there are no quotes.
+pub(super) const HAS_ACTIVE_HOLDER: &str = r#"SELECT
     EXISTS (SELECT 1 FROM user_roles JOIN users ON users.id = user_id
-        WHERE service = ?1 AND role = ?2 AND NOT disabled)
+        WHERE service = ?1 AND role = ?2 AND NOT disabled AND password_hash IS NOT NULL)
     OR EXISTS (SELECT 1 FROM client_roles JOIN clients ON clients.id = client_id
-        WHERE service = ?1 AND role = ?2 AND NOT disabled)
+        WHERE service = ?1 AND role = ?2 AND NOT disabled AND secret IS NOT NULL
+        AND instr(grant_types, '"client_credentials"') > 0 AND instr(audiences, '"' || ?1 || '"') > 0)
     OR EXISTS (SELECT 1 FROM group_roles JOIN group_members ON group_members.group_id = group_roles.group_id
-        JOIN users ON users.id = user_id WHERE service = ?1 AND role = ?2 AND NOT disabled)";
+        JOIN users ON users.id = user_id
+        WHERE service = ?1 AND role = ?2 AND NOT disabled AND password_hash IS NOT NULL)"#;
 
 pub(super) const SELECT_USERS: &str = "SELECT user_id FROM user_roles WHERE service = ?1 AND role = ?2 LIMIT ?3";
 pub(super) const SELECT_CLIENTS: &str = "SELECT client_id FROM client_roles WHERE service = ?1 AND role = ?2 LIMIT ?3";
@@ -104,7 +107,9 @@ impl Roles for SqliteTx<'_> {
     fn roles_of_holder(&self, holder: &Holder) -> Result<Vec<RoleGrant>, StoreError> {
         match holder {
             Holder::User(id) => self.all(SELECT_OF_USER, [id.as_str()], grant),
-            Holder::Client(id) => self.all(SELECT_OF_CLIENT, [id.as_str()], grant),
+            Holder::Client(id) => {
+                self.kept(|rows| &mut rows.roles_of_clients, id, || self.all(SELECT_OF_CLIENT, [id.as_str()], grant))
+            }
             Holder::Group(id) => self.all(SELECT_OF_GROUP, [id.as_str()], grant),
         }
     }

@@ -8,25 +8,27 @@ use super::row::{self, Columns};
 use super::transaction::SqliteTx;
 
 pub(super) const SELECT: &str =
-    "SELECT id, alg, resource_uri, access_ttl_s, created_at, version FROM services WHERE id = ?1";
+    "SELECT id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at, version FROM services WHERE id = ?1";
 
 pub(super) const SELECT_BY_RESOURCE: &str =
-    "SELECT id, alg, resource_uri, access_ttl_s, created_at, version FROM services WHERE resource_uri = ?1";
+    "SELECT id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at, version FROM services
+    WHERE resource_uri = ?1";
 
 pub(super) const SELECT_PAGE: &str =
-    "SELECT id, alg, resource_uri, access_ttl_s, created_at, version FROM services WHERE id > ?1 ORDER BY id LIMIT ?2";
+    "SELECT id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at, version FROM services WHERE id > ?1
+    ORDER BY id LIMIT ?2";
 
 /// An id or a URI that is taken: nothing is written.
-pub(super) const INSERT: &str = "INSERT INTO services (id, alg, resource_uri, access_ttl_s, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+pub(super) const INSERT: &str = "INSERT INTO services (id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 
 pub(super) const UPDATE: &str =
-    "UPDATE OR IGNORE services SET resource_uri = ?2, access_ttl_s = ?3, version = version + 1
+    "UPDATE OR IGNORE services SET resource_uri = ?2, access_ttl_s = ?3, rotate_every_s = ?4, version = version + 1
     WHERE id = ?1";
 
 impl Services for SqliteTx<'_> {
     fn service(&self, id: &ServiceId) -> Result<Option<Service>, StoreError> {
-        self.one(SELECT, [id.as_str()], service)
+        self.kept(|rows| &mut rows.services, id, || self.one(SELECT, [id.as_str()], service))
     }
 
     fn service_by_resource(&self, uri: &str) -> Result<Option<Service>, StoreError> {
@@ -38,13 +40,15 @@ impl Services for SqliteTx<'_> {
     }
 
     fn insert_service(&mut self, service: &Service) -> Result<bool, StoreError> {
-        let Service { id, alg, resource_uri, access_ttl_s, created_at, version: _ } = service;
+        let Service { id, alg, resource_uri, access_ttl_s, rotate_every_s, created_at, version: _ } = service;
         let created_at = row::time(*created_at);
-        self.write_one(INSERT, params![id.as_str(), alg.as_str(), resource_uri, access_ttl_s, created_at])
+        let alg = alg.as_str();
+        self.write_one(INSERT, params![id.as_str(), alg, resource_uri, access_ttl_s, rotate_every_s, created_at])
     }
 
     fn update_service(&mut self, service: &Service) -> Result<bool, StoreError> {
-        self.write_one(UPDATE, params![service.id.as_str(), service.resource_uri, service.access_ttl_s])
+        let Service { id, resource_uri, access_ttl_s, rotate_every_s, .. } = service;
+        self.write_one(UPDATE, params![id.as_str(), resource_uri, access_ttl_s, rotate_every_s])
     }
 }
 
@@ -54,6 +58,7 @@ fn service(columns: &mut Columns<'_>) -> rusqlite::Result<Service> {
         alg: columns.parsed()?,
         resource_uri: columns.get()?,
         access_ttl_s: columns.get()?,
+        rotate_every_s: columns.get()?,
         created_at: columns.time()?,
         version: columns.number()?,
     })

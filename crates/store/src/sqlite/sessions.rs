@@ -25,6 +25,8 @@ pub(super) const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AN
 
 pub(super) const END_OF_USER: &str = "UPDATE sessions SET ended_at = ?2 WHERE user_id = ?1 AND ended_at IS NULL";
 
+pub(super) const END_ALL: &str = "UPDATE sessions SET ended_at = ?1 WHERE ended_at IS NULL";
+
 impl Sessions for SqliteTx<'_> {
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         self.one(SELECT, [id.as_str()], session)
@@ -62,6 +64,10 @@ impl Sessions for SqliteTx<'_> {
 
     fn end_sessions_of(&mut self, user: &UserId, at: Timestamp) -> Result<usize, StoreError> {
         self.write(END_OF_USER, params![user.as_str(), row::time(at)])
+    }
+
+    fn end_all_sessions(&mut self, at: Timestamp) -> Result<usize, StoreError> {
+        self.write(END_ALL, [row::time(at)])
     }
 }
 

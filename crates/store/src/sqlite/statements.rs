@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{
-    Synchronous, audit, clients, exchange_rules, gone, groups, idempotency, keys, log, open, refresh_tokens, roles,
+    Synchronous, audit, clients, done, exchange_rules, gone, groups, idempotency, keys, log, open, refresh_tokens, roles,
     services, sessions, users,
 };
 
@@ -17,6 +17,7 @@ const FILES: &[File] = &[
         &[audit::SELECT, audit::SELECT_BY_SUBJECT, audit::SELECT_BY_ACTOR, audit::INSERT],
     ),
     ("clients", include_str!("clients.rs"), &[clients::SELECT, clients::SELECT_PAGE, clients::INSERT, clients::UPDATE]),
+    ("done", include_str!("done.rs"), &[done::SELECT, done::INSERT]),
     (
         "exchange_rules",
         include_str!("exchange_rules.rs"),
@@ -89,8 +90,10 @@ const FILES: &[File] = &[
         &[
             log::SELECT_STATE,
             log::SELECT_LAST,
+            log::SELECT_LASTS,
             log::SELECT_AFTER,
             log::RAISE_HEAD,
+            log::RAISE_HEAD_TO,
             log::INSERT,
             log::RAISE_LIMITS,
             log::DROP_PASSED,
@@ -158,12 +161,13 @@ const FILES: &[File] = &[
             sessions::TOUCH,
             sessions::END,
             sessions::END_OF_USER,
+            sessions::END_ALL,
         ],
     ),
     (
         "users",
         include_str!("users.rs"),
-        &[users::SELECT, users::SELECT_BY_USERNAME, users::SELECT_PAGE, users::INSERT, users::UPDATE, users::RENAME],
+        &[users::SELECT, users::SELECT_BY_USERNAME, users::SELECT_PAGE, users::INSERT, users::UPDATE, users::RENEW_PASSWORD_HASH, users::RENAME],
     ),
 ];
 
@@ -194,7 +198,10 @@ fn every_statement_has_its_index() {
         keys::SELECT_ALL,
         log::SELECT_STATE,
         log::RAISE_HEAD,
+        log::RAISE_HEAD_TO,
         log::RAISE_LIMITS,
+        // All of them, once in the life of a database.
+        sessions::END_ALL,
         // The beginning of the log, as far as it is dropped.
         log::DROP_PASSED,
         log::SELECT_LONGEST_LEASE,

@@ -1,20 +1,53 @@
 //! One transaction, which the storage traits are implemented for, a file each.
 
-use propusk_core::store::StoreError;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use propusk_core::store::{LogState, StoreError};
 use rusqlite::{Connection, Params};
 
+use super::kept::{Kept, Rows};
 use super::row::Columns;
 
 /// A snapshot or a savepoint of one connection.
 pub(super) struct SqliteTx<'c> {
     connection: &'c Connection,
+    /// Of snapshots only.
+    kept: Option<&'c Kept>,
     appended: Option<u64>,
+    erased: bool,
 }
 
 impl<'c> SqliteTx<'c> {
     /// Whoever begins a transaction on `connection` ends it, too.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, appended: None }
+        Self { connection, kept: None, appended: None, erased: false }
+    }
+
+    /// A snapshot in which rows that were kept hold.
+    pub(super) fn with_kept(connection: &'c Connection, kept: &'c Kept) -> Self {
+        Self { kept: Some(kept), ..Self::new(connection) }
+    }
+
+    /// A row of those that snapshots keep.
+    pub(super) fn kept<K: Hash + Eq + Clone, V: Clone>(
+        &self,
+        of: fn(&mut Rows) -> &mut HashMap<K, V>,
+        key: &K,
+        read: impl FnOnce() -> Result<V, StoreError>,
+    ) -> Result<V, StoreError> {
+        match self.kept {
+            Some(kept) => kept.row(of, key, read),
+            None => read(),
+        }
+    }
+
+    /// The row of the log, which snapshots keep too.
+    pub(super) fn kept_log(&self, read: impl FnOnce() -> Result<LogState, StoreError>) -> Result<LogState, StoreError> {
+        match self.kept {
+            Some(kept) => kept.log(read),
+            None => read(),
+        }
     }
 
     /// The head of the log, if this raised it.
@@ -24,6 +57,15 @@ impl<'c> SqliteTx<'c> {
 
     pub(super) fn set_appended(&mut self, head: u64) {
         self.appended = Some(head);
+    }
+
+    /// Whether somebody was erased.
+    pub(super) fn erased(&self) -> bool {
+        self.erased
+    }
+
+    pub(super) fn set_erased(&mut self) {
+        self.erased = true;
     }
 
     /// The first row that `sql` answers.

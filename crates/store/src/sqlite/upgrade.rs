@@ -1,14 +1,17 @@
 //! Data of an earlier version is brought up to date with nothing lost.
 
+use std::path::Path;
+
 use propusk_core::env::Timestamp;
 use propusk_core::store::{AuthMethod, Holder, Page, RoleGrant, StoreError};
 use refinery::Target;
 use rusqlite::Connection;
 
-use super::open::embedded;
+use super::examine::Examination;
+use super::open::{embedded, known_version};
 use super::{SqliteStore, Synchronous};
 
-/// What the first version may have written.
+/// What the first version may have written; every later one takes it, too.
 const FIRST: &str = "
     INSERT INTO users (id, username, email, password_hash, disabled, ended_seq, created_at)
         VALUES ('u_1', 'ann', 'ann@example.org', '$argon2id$', 0, 7, 1000);
@@ -24,14 +27,28 @@ const FIRST: &str = "
 ";
 
 #[tokio::test]
-async fn the_first_version_is_brought_up_to_date() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.db");
-    let mut first = Connection::open(&path).unwrap();
-    embedded::migrations::runner().set_target(Target::Version(1)).run(&mut first).unwrap();
-    first.execute_batch(FIRST).unwrap();
-    drop(first);
-    let store = SqliteStore::open(&path, Synchronous::Off).unwrap();
+async fn every_earlier_version_is_brought_up_to_date() {
+    let known = known_version();
+    for version in 1..=known {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut earlier = Connection::open(&path).unwrap();
+        embedded::migrations::runner().set_target(Target::Version(version.into())).run(&mut earlier).unwrap();
+        earlier.execute_batch(FIRST).unwrap();
+        drop(earlier);
+        let examination = Examination::of(&path).unwrap();
+        assert_eq!((examination.schema(), examination.faults().unwrap()), (version, vec![]));
+        // The second time there is nothing left to do.
+        for _ in 0..2 {
+            expect_all_of_it(&path).await;
+            let examination = Examination::of(&path).unwrap();
+            assert_eq!((examination.schema(), examination.faults().unwrap()), (known, vec![]), "from {version}");
+        }
+    }
+}
+
+async fn expect_all_of_it(path: &Path) {
+    let store = SqliteStore::open(path, Synchronous::Off).unwrap();
     let read = store.read(|tx| {
         let buyer = RoleGrant { service: "cars".parse().unwrap(), role: "buyer".parse().unwrap() };
         let ann = "u_1".parse().unwrap();
@@ -42,6 +59,7 @@ async fn the_first_version_is_brought_up_to_date() {
         assert!(client.secret.is_some() && client.previous_secret.is_none() && client.redirect_uris.is_empty());
         let service = tx.service(&buyer.service)?.unwrap();
         assert_eq!((service.access_ttl_s, service.created_at, service.version), (Some(60), Timestamp(1000), 1));
+        assert_eq!(service.rotate_every_s, None);
         assert_eq!(tx.keys_of(&buyer.service)?.len(), 1);
         let role = tx.role(&buyer)?.unwrap();
         assert_eq!((role.permissions.len(), role.inherits.len()), (1, 0));

@@ -22,6 +22,9 @@ pub(super) const INSERT: &str =
 
 pub(super) const UPDATE: &str = "UPDATE users SET email = ?2, password_hash = ?3, disabled = ?4, ended_seq = ?5, version = version + 1 WHERE id = ?1";
 
+pub(super) const RENEW_PASSWORD_HASH: &str =
+    "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+
 pub(super) const RENAME: &str = "UPDATE OR IGNORE users SET username = ?2, version = version + 1 WHERE id = ?1";
 
 impl Users for SqliteTx<'_> {
@@ -46,6 +49,10 @@ impl Users for SqliteTx<'_> {
     fn update_user(&mut self, user: &User) -> Result<(), StoreError> {
         let User { id, email, password_hash, disabled, ended_seq, .. } = user;
         self.update(UPDATE, params![id.as_str(), email, password_hash, disabled, Int(*ended_seq)])
+    }
+
+    fn renew_password_hash(&mut self, id: &UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+        self.write_one(RENEW_PASSWORD_HASH, [id.as_str(), old, new])
     }
 
     fn rename_user(&mut self, id: &UserId, username: &str) -> Result<bool, StoreError> {

@@ -16,6 +16,8 @@ use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use tokio::sync::{oneshot, watch};
 
+use super::copy::Copies;
+use super::erasure::Erasure;
 use super::transaction::SqliteTx;
 use crate::queue::{AbandonOnDrop, Queue};
 
@@ -27,11 +29,12 @@ pub(super) fn start(
     mut connection: Connection,
     jobs: Arc<Queue<GroupJob>>,
     head: watch::Sender<u64>,
+    copies: Copies,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let jobs = AbandonOnDrop(jobs);
-        let wal = WalWatch::on(&mut connection);
-        Writer { connection, jobs: &jobs.0, head, wal }.run();
+        let wal = WalWatch::on(&mut connection, copies);
+        Writer { connection, jobs: &jobs.0, head, wal, erasure: Erasure::default() }.run();
     })
 }
 
@@ -91,6 +94,16 @@ struct Writer<'a> {
     jobs: &'a Queue<GroupJob>,
     head: watch::Sender<u64>,
     wal: WalWatch,
+    erasure: Erasure,
+}
+
+/// What a group of jobs did that goes beyond its rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Effects {
+    /// The head of the log, if it was raised.
+    head: Option<u64>,
+    /// Somebody was erased.
+    erased: bool,
 }
 
 impl Writer<'_> {
@@ -105,6 +118,7 @@ impl Writer<'_> {
                 job.answer(&committed);
             }
             self.wal.checkpoint_if_due(&self.connection);
+            self.erasure.clean_if_due(&self.connection);
         }
     }
 
@@ -117,16 +131,19 @@ impl Writer<'_> {
         {
             tracing::error!(%error, "a failed transaction could not be rolled back");
         }
+        let done = committed.map_err(|error| GroupFailed(Arc::new(error)))?;
         // Before any answer: who is told of a change must find its event here.
-        if let Some(head) = committed.map_err(|error| GroupFailed(Arc::new(error)))? {
+        if let Some(head) = done.head {
             self.head.send_replace(head);
+        }
+        if done.erased {
+            self.erasure.note();
         }
         Ok(())
     }
 
-    /// The head of the log, if the group raised it.
-    fn run_and_commit(&self, first: GroupJob, group: &mut Vec<GroupJob>) -> rusqlite::Result<Option<u64>> {
-        let mut head = None;
+    fn run_and_commit(&self, first: GroupJob, group: &mut Vec<GroupJob>) -> rusqlite::Result<Effects> {
+        let mut done = Effects::default();
         let mut next = Some(first);
         let mut begun = execute(&self.connection, "BEGIN IMMEDIATE");
         while let Some(job) = next {
@@ -134,7 +151,7 @@ impl Writer<'_> {
             if begun.is_ok()
                 && let Some(job) = group.last_mut()
             {
-                begun = run_in_savepoint(&self.connection, job.as_mut(), &mut head);
+                begun = run_in_savepoint(&self.connection, job.as_mut(), &mut done);
             }
             if begun.is_err() {
                 break;
@@ -143,12 +160,12 @@ impl Writer<'_> {
         }
         begun?;
         execute(&self.connection, "COMMIT")?;
-        Ok(head)
+        Ok(done)
     }
 }
 
 /// Runs one job; an error is the whole transaction's.
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, head: &mut Option<u64>) -> rusqlite::Result<()> {
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, done: &mut Effects) -> rusqlite::Result<()> {
     execute(connection, "SAVEPOINT job")?;
     let mut tx = SqliteTx::new(connection);
     let keep = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
@@ -156,7 +173,7 @@ fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, head: &mut Optio
         tracing::error!("an operation that writes panicked");
     }
     if matches!(keep, Ok(true)) {
-        *head = tx.appended().or(*head);
+        *done = Effects { head: tx.appended().or(done.head), erased: done.erased || tx.erased() };
     } else {
         execute(connection, "ROLLBACK TO job")?;
     }
@@ -172,6 +189,7 @@ struct WalWatch {
     /// Of 4 KiB, as of the last commit.
     pages: Arc<AtomicU32>,
     at_last_checkpoint: u32,
+    copies: Copies,
 }
 
 /// New pages after which the WAL is moved, as far as readers let it.
@@ -180,7 +198,7 @@ const CHECKPOINT_PAGES: u32 = 1_000;
 const TRUNCATE_PAGES: u32 = 16_000;
 
 impl WalWatch {
-    fn on(connection: &mut Connection) -> Self {
+    fn on(connection: &mut Connection, copies: Copies) -> Self {
         let pages = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&pages);
         let hook = move |_: &mut Wal, pages: i32| {
@@ -190,7 +208,7 @@ impl WalWatch {
         if let Err(error) = connection.wal_hook(Some(hook)) {
             tracing::error!(%error, "the size of the write-ahead log cannot be watched");
         }
-        Self { pages, at_last_checkpoint: 0 }
+        Self { pages, at_last_checkpoint: 0, copies }
     }
 
     fn checkpoint_if_due(&mut self, connection: &Connection) {
@@ -202,7 +220,9 @@ impl WalWatch {
         if pages - self.at_last_checkpoint < CHECKPOINT_PAGES {
             return;
         }
-        let mode = if pages < TRUNCATE_PAGES { CheckpointMode::PASSIVE } else { CheckpointMode::TRUNCATE };
+        // To wait for a copy that reads for seconds would hold all writes up.
+        let may_wait = pages >= TRUNCATE_PAGES && !self.copies.is_reading();
+        let mode = if may_wait { CheckpointMode::TRUNCATE } else { CheckpointMode::PASSIVE };
         self.at_last_checkpoint = pages;
         match connection.wal_checkpoint_v2(None::<&str>, mode) {
             Ok((pages, moved)) => tracing::debug!(pages, moved, "checkpoint"),

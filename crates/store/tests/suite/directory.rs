@@ -87,7 +87,7 @@ pub(crate) async fn a_role_is_deleted_with_all_that_refers_to_it(store: &impl Ba
     assert_eq!(store.read(|tx| tx.role(&role("cars", "buyer"))).await.unwrap(), Some(made_of("buyer", &[], &[])));
 }
 
-pub(crate) async fn only_those_who_are_not_disabled_are_active_holders(store: &impl Backend) {
+pub(crate) async fn only_those_who_can_come_are_active_holders(store: &impl Backend) {
     store.with_roles().await;
     let has = |name| store.read(move |tx| tx.has_active_holder(&role("cars", name)));
     assert!(!has("admin").await.unwrap());
@@ -97,10 +97,28 @@ pub(crate) async fn only_those_who_are_not_disabled_are_active_holders(store: &i
     assert!(has("admin").await.unwrap() && !has("buyer").await.unwrap() && !has("none").await.unwrap());
     store.write(|tx| tx.update_user(&User { disabled: true, ..user("u_1", "") })).await.unwrap();
     assert!(!has("admin").await.unwrap(), "the person is disabled");
+    store.write(|tx| tx.update_user(&User { password_hash: None, ..user("u_1", "") })).await.unwrap();
+    assert!(!has("admin").await.unwrap(), "the person cannot sign in");
     store.write(|tx| tx.give_role(&Holder::Client(client_id("web")), &role("cars", "admin"))).await.unwrap();
+    let able = || Client {
+        secret: Some(hash(1)),
+        grant_types: vec![GrantType::Password, GrantType::ClientCredentials],
+        audiences: vec![service_id("posts"), service_id("cars")],
+        ..client("web")
+    };
+    let becomes = |client| store.write(move |tx| tx.update_client(&client));
+    becomes(able()).await.unwrap();
     assert!(has("admin").await.unwrap(), "a client");
-    store.write(|tx| tx.update_client(&Client { disabled: true, ..client("web") })).await.unwrap();
-    assert!(!has("admin").await.unwrap(), "the client is disabled");
+    for (what, unable) in [
+        ("disabled", Client { disabled: true, ..able() }),
+        ("without a secret", Client { secret: None, ..able() }),
+        ("without the grant", Client { grant_types: vec![GrantType::Password], ..able() }),
+        ("for another audience", Client { audiences: vec![service_id("posts")], ..able() }),
+    ] {
+        becomes(unable).await.unwrap();
+        assert!(!has("admin").await.unwrap(), "the client is {what}");
+    }
+    store.write(|tx| tx.update_user(&User { disabled: true, ..user("u_1", "") })).await.unwrap();
     let in_group = |user| {
         store.write(move |tx| {
             tx.insert_group(&group("drivers"))?;
@@ -344,18 +362,39 @@ pub(crate) async fn a_person_is_renamed_to_a_name_that_is_free(store: &impl Back
     assert_eq!(second.await.unwrap(), Some(user("u_2", "u_2")));
 }
 
+pub(crate) async fn a_hash_is_renewed_only_in_the_place_of_the_one_that_was_seen(store: &impl Backend) {
+    store.with_people(&["u_1", "u_2"]).await;
+    let with_hash = |hash: &str| User { password_hash: Some(hash.to_owned()), ..user("u_1", "u_1") };
+    let first = with_hash("first");
+    store.write(move |tx| tx.update_user(&first)).await.unwrap();
+    let renew = |id, old, new| store.write(move |tx| tx.renew_password_hash(&user_id(id), old, new));
+    assert!(renew("u_1", "first", "second").await.unwrap());
+    assert!(!renew("u_1", "first", "third").await.unwrap());
+    assert!(!renew("u_2", "", "third").await.unwrap(), "who has no password gets none");
+    assert!(!renew("u_none", "first", "third").await.unwrap());
+    let [first, second] = ["u_1", "u_2"].map(|id| store.read(move |tx| tx.user(&user_id(id))));
+    assert_eq!(first.await.unwrap(), Some(User { version: 2, ..with_hash("second") }), "as after the update");
+    assert_eq!(second.await.unwrap(), Some(user("u_2", "u_2")));
+}
+
 pub(crate) async fn a_service_is_changed_to_a_uri_that_is_free(store: &impl Backend) {
     store.with_services(&["cars", "posts"]).await;
-    let update = |id, uri: Option<&str>, access_ttl_s| {
-        let changed = Service { resource_uri: uri.map(str::to_owned), access_ttl_s, ..service(id) };
+    let update = |id, uri: Option<&str>, access_ttl_s: Option<u32>| {
+        let rotate_every_s = access_ttl_s.map(|seconds| seconds * 10);
+        let changed = Service { resource_uri: uri.map(str::to_owned), access_ttl_s, rotate_every_s, ..service(id) };
         store.write(move |tx| tx.update_service(&changed))
     };
     assert!(update("cars", Some("urn:cars"), Some(60)).await.unwrap());
     assert!(!update("posts", Some("urn:cars"), None).await.unwrap());
     assert!(!update("none", None, None).await.unwrap());
     let read = |id| store.read(move |tx| tx.service(&service_id(id)));
-    let changed =
-        Service { resource_uri: Some("urn:cars".to_owned()), access_ttl_s: Some(60), version: 2, ..service("cars") };
+    let changed = Service {
+        resource_uri: Some("urn:cars".to_owned()),
+        access_ttl_s: Some(60),
+        rotate_every_s: Some(600),
+        version: 2,
+        ..service("cars")
+    };
     assert_eq!(read("cars").await.unwrap(), Some(changed));
     assert_eq!(read("posts").await.unwrap(), Some(service("posts")));
     assert!(update("cars", None, None).await.unwrap());
@@ -386,6 +425,16 @@ pub(crate) async fn an_answer_is_kept_replaced_and_forgotten(store: &impl Backen
     assert_eq!(forget(20).await.unwrap(), 0);
     assert_eq!(forget(30).await.unwrap(), 1);
     assert_eq!((kept(2).await.unwrap(), kept(3).await.unwrap()), (None, Some(Vec::new())));
+}
+
+pub(crate) async fn what_was_done_stays_done(store: &impl Backend) {
+    let done = |what| store.read(move |tx| tx.is_done(what));
+    let set = |what| store.write(move |tx| tx.set_done(what, Timestamp(9)));
+    assert!(!done("demo").await.unwrap());
+    set("demo").await.unwrap();
+    set("demo").await.unwrap();
+    assert!(done("demo").await.unwrap());
+    assert!(!done("dem").await.unwrap());
 }
 
 fn group(id: &str) -> Group {

@@ -16,7 +16,7 @@ use crate::verifier::Verifier;
 pub(super) struct Granted {
     pub(super) permit: Permit,
     pub(super) verifier: Verifier,
-    pub(super) demand: Demand,
+    pub(super) demand: Arc<Demand>,
 }
 
 /// Whoever was let in, on an ordinary or elite route.

@@ -24,8 +24,8 @@ const DECISION: HeaderName = HeaderName::from_static("propusk-decision");
 #[derive(Debug, Clone)]
 pub struct Guard {
     verifier: Verifier,
-    /// `None` lets everybody through.
-    demand: Option<Demand>,
+    /// `None` lets everybody through. Shared, for each request takes it along.
+    demand: Option<Arc<Demand>>,
 }
 
 impl Verifier {
@@ -36,12 +36,12 @@ impl Verifier {
 
     /// Decided from memory.
     pub fn ordinary(&self) -> Guard {
-        Guard { verifier: self.clone(), demand: Some(Demand::ordinary()) }
+        Guard { verifier: self.clone(), demand: Some(Arc::new(Demand::ordinary())) }
     }
 
     /// Decided on current status and roles.
     pub fn elite(&self) -> Guard {
-        Guard { verifier: self.clone(), demand: Some(Demand::elite()) }
+        Guard { verifier: self.clone(), demand: Some(Arc::new(Demand::elite())) }
     }
 }
 
@@ -49,13 +49,17 @@ impl Guard {
     /// One of the caller's roles has to give this permission.
     #[must_use]
     pub fn permission(self, permission: impl Into<String>) -> Self {
-        Self { demand: self.demand.map(|demand| demand.permission(permission)), ..self }
+        self.demanding(|demand| demand.permission(permission))
     }
 
     /// What this route does when memory is older than the bound, if not what the verifier does by default.
     #[must_use]
     pub fn past_bound(self, policy: PastBound) -> Self {
-        Self { demand: self.demand.map(|demand| demand.past_bound(policy)), ..self }
+        self.demanding(|demand| demand.past_bound(policy))
+    }
+
+    fn demanding(self, change: impl FnOnce(Demand) -> Demand) -> Self {
+        Self { demand: self.demand.map(|demand| Arc::new(change(Arc::unwrap_or_clone(demand)))), ..self }
     }
 }
 
@@ -89,30 +93,29 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let guard = self.guard.clone();
+        let Guard { verifier, demand } = self.guard.clone();
         let clone = self.inner.clone();
         // The one that was polled ready is the one to call.
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let Some(demand) = guard.demand else { return Ok(inner.call(request).await?.into_response()) };
-            let decided = match bearer(request.headers()) {
-                Ok(raw) => guard.verifier.decide(&raw, &demand).await,
+            let Some(demand) = demand else { return Ok(inner.call(request).await?.into_response()) };
+            let decided = match one_bearer(request.headers()) {
+                Ok(raw) => verifier.decide(raw, &demand).await,
                 Err(refusal) => Err(refusal),
             };
             let permit = match decided {
                 Ok(permit) => permit,
-                Err(refusal) => return Ok(refuse(&guard.verifier, &refusal)),
+                Err(refusal) => return Ok(refuse(&verifier, &refusal)),
             };
-            let report = *permit.report();
-            let verifier = guard.verifier.clone();
-            request.extensions_mut().insert(Arc::new(Granted { permit, verifier: guard.verifier, demand }));
+            let granted = Arc::new(Granted { permit, verifier, demand });
+            request.extensions_mut().insert(Arc::clone(&granted));
             let mut response = inner.call(request).await?.into_response();
             // The handler found that the caller is not to be let through after all.
             if let Some(mut refusal) = response.extensions_mut().remove::<Refusal>() {
-                refusal.report.get_or_insert(report);
-                return Ok(refuse(&verifier, &refusal));
+                refusal.report.get_or_insert(*granted.permit.report());
+                return Ok(refuse(&granted.verifier, &refusal));
             }
-            tell(&verifier, &mut response, &report);
+            tell(&granted.verifier, &mut response, granted.permit.report());
             Ok(response)
         })
     }
@@ -123,18 +126,26 @@ where
 /// # Errors
 /// No credential, one of another scheme, several, or a malformed one.
 pub fn bearer(headers: &HeaderMap) -> Result<RawToken, Refusal> {
+    one_bearer(headers).map(RawToken::new)
+}
+
+/// The same without a copy of it.
+fn one_bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     let value = values.next().ok_or(Reason::NoCredentials)?;
     if values.next().is_some() {
         return Err(Reason::TwoCredentials.into());
     }
-    let text = value.to_str().map_err(|_| Reason::MalformedHeader)?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Reason::OtherScheme.into());
+    let mut parts = value.as_bytes().splitn(2, |byte| *byte == b' ');
+    let (scheme, token) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        let is_text = value.to_str().is_ok();
+        return Err(if is_text { Reason::OtherScheme } else { Reason::MalformedHeader }.into());
     }
-    let is_one_word = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-    if is_one_word { Ok(RawToken::new(token)) } else { Err(Reason::MalformedHeader.into()) }
+    // Not `all`: a loop that goes to the end whatever comes is one that looks at many bytes at a time.
+    let fits = token.iter().fold(true, |fits, byte| fits & byte.is_ascii_graphic() & (*byte != b','));
+    let token = std::str::from_utf8(token).unwrap_or_default();
+    if fits && !token.is_empty() { Ok(token) } else { Err(Reason::MalformedHeader.into()) }
 }
 
 /// The answer to a caller who is not let through. The exact reason goes to our log alone.
@@ -186,7 +197,10 @@ mod tests {
         assert_eq!(read(&[]), Err(Reason::NoCredentials));
         assert_eq!(read(&["Basic YTpi"]), Err(Reason::OtherScheme));
         assert_eq!(read(&["Bearer a", "Bearer a"]), Err(Reason::TwoCredentials));
-        for malformed in ["Bearer", "Bearer ", "Bearer  a", "Bearer a b", "Bearer a,Basic b", "Bearer a\tb"] {
+        assert_eq!(read(&["Basic \u{e9}"]), Err(Reason::MalformedHeader));
+        for malformed in
+            ["Bearer", "Bearer ", "Bearer \u{e9}", "Bearer  a", "Bearer a b", "Bearer a,Basic b", "Bearer a\tb"]
+        {
             assert_eq!(read(&[malformed]), Err(Reason::MalformedHeader), "{malformed:?}");
         }
     }

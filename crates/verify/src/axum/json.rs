@@ -57,7 +57,7 @@ pub fn problem_response(problem: &Problem) -> Response {
     problem.to_http().map(Body::from)
 }
 
-/// A JSON body (RFC 8259). One of another media type, a member that nobody knows (with `deny_unknown_fields`), a
+/// A JSON body (RFC 8259) that is an object. One of another media type, a member that nobody knows (with `deny_unknown_fields`), a
 /// missing one, one that comes twice or has another type is refused, and what was wrong is named.
 #[derive(Debug, Clone, Copy)]
 pub struct StrictJson<T>(pub T);
@@ -92,6 +92,10 @@ impl<T: DeserializeOwned> StrictJson<T> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // Else an array would be read as the values of the members, in the order in which the code happens to have them.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(bad_request("an object is expected").into());
+    }
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         bad_request(text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what)).into()
@@ -131,5 +135,8 @@ mod tests {
         assert!(detail(r"{}").contains("missing field `amount`"));
         assert!(detail(r#"{"amount":1,"amount":1}"#).contains("duplicate field `amount`"));
         assert!(detail(r#"{"amount":-1}"#).contains("invalid value"));
+        for array in ["[1]", " \t\r\n[1]", "[]"] {
+            assert!(detail(array).contains("an object is expected"), "{array}");
+        }
     }
 }

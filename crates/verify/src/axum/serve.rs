@@ -24,6 +24,7 @@ use super::metrics::Metrics;
 use crate::problem::Problem;
 use crate::verifier::Verifier;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// OpenMetrics 1.0.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -114,11 +115,13 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE))], text).into_response()
 }
 
-/// Operations are for this machine, unless the operator said otherwise.
+/// Operations are for this machine, unless the operator said otherwise. What a proxy on this machine hands on comes from
+/// somebody else.
 async fn only_near(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_near = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if is_near || shared.ops.anywhere {
+    let is_handed_on = [FORWARDED_FOR, header::FORWARDED].iter().any(|name| request.headers().contains_key(name));
+    if (is_near && !is_handed_on) || shared.ops.anywhere {
         return next.run(request).await;
     }
     problem_response(&Problem::new(404, "not-found", "There is nothing at this address"))
@@ -174,4 +177,63 @@ fn request_id(sent: Option<&HeaderValue>) -> String {
     // Without randomness the id is the same for all: bad for the log, no more.
     let _ = aws_lc_rs::rand::fill(&mut bits);
     Base64UrlUnpadded::encode_string(&bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::jose::KeyRing;
+    use crate::verifier::KeySource;
+
+    const OPERATIONS: [&str; 3] = ["/-/live", "/-/ready", "/-/metrics"];
+
+    fn router(anywhere: bool) -> Router {
+        let keys = KeySource::fixed(KeyRing::default());
+        let verifier = Verifier::builder().issuer("https://id.example.com").audience("cars").keys(keys).build();
+        serve_router(Router::new().route("/cars", get(|| async { "cars" })), &verifier, anywhere)
+    }
+
+    async fn status(router: &Router, path: &str, peer: Option<&str>) -> u16 {
+        status_with(router, path, peer, ("accept", "*/*")).await
+    }
+
+    async fn status_with(router: &Router, path: &str, peer: Option<&str>, (name, value): (&str, &str)) -> u16 {
+        let mut request = Request::get(path).header(name, value).body(Body::empty()).unwrap();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        }
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn operations_are_for_this_machine_unless_the_operator_said_otherwise() {
+        let (near, anywhere) = (router(false), router(true));
+        for path in OPERATIONS {
+            for peer in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+                assert_eq!(status(&near, path, Some(peer)).await, 200, "{path} for {peer}");
+            }
+            let strangers = ["192.0.2.1:9", "10.0.0.1:9", "[2001:db8::1]:9", "[::ffff:192.0.2.1]:9", "[fe80::1]:9"];
+            for peer in strangers {
+                assert_eq!(status(&near, path, Some(peer)).await, 404, "{path} for {peer}");
+                assert_eq!(status(&anywhere, path, Some(peer)).await, 200, "{path} for {peer}");
+            }
+            // Nobody knows who it is: then it is nobody of this machine.
+            assert_eq!(status(&near, path, None).await, 404, "{path}");
+        }
+        assert_eq!(status(&near, "/cars", Some("192.0.2.1:9")).await, 200);
+    }
+
+    #[tokio::test]
+    async fn no_header_makes_a_stranger_near_and_no_proxy_either() {
+        let near = router(false);
+        for header in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")] {
+            assert_eq!(status_with(&near, "/-/metrics", Some("192.0.2.1:9"), header).await, 404, "{header:?}");
+        }
+        for header in [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")] {
+            assert_eq!(status_with(&near, "/-/metrics", Some("127.0.0.1:9"), header).await, 404, "{header:?}");
+            assert_eq!(status_with(&router(true), "/-/metrics", Some("127.0.0.1:9"), header).await, 200, "{header:?}");
+        }
+    }
 }

@@ -4,8 +4,6 @@
 //! if the lease still ran after the look, it ran during the look, and a revocation that was called enforced before is
 //! in the index that was looked at. The end is loaded once more after the look, for a lease can be given back.
 
-use std::time::Duration;
-
 use super::view::{Judgement, TokenKeys, View};
 use crate::clock::Moment;
 use crate::mutant;
@@ -68,8 +66,8 @@ pub struct Outcome {
 pub struct Standing {
     /// A lease ran during the look-up: as good as asking.
     pub is_leased: bool,
-    /// Everything that was committed up to this long ago was considered.
-    pub age: Duration,
+    /// Everything that was committed up to this many nanoseconds ago was considered.
+    pub age_ns: u64,
     /// Everything in the log up to here was considered.
     pub as_of_seq: u64,
     /// Whether anything is known of the log at all.
@@ -77,9 +75,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether the view is young enough for an ordinary endpoint: at most `bound`, which was shortened by the drift.
-    pub fn is_fresh(&self, bound: Duration) -> bool {
-        self.is_known && self.age <= bound
+    /// Whether the view is young enough for an ordinary endpoint: at most so many nanoseconds, which were shortened by the
+    /// drift.
+    pub fn is_fresh(&self, bound_ns: u64) -> bool {
+        self.is_known && self.age_ns <= bound_ns
     }
 }
 
@@ -112,45 +111,42 @@ enum Step {
 
 impl EndpointDecision {
     /// Runs all steps. `clock` is read by this very decision.
-    #[inline]
+    #[inline(always)]
     pub fn run(view: &View, question: Question<'_>, clock: impl Fn() -> Moment) -> Outcome {
         let mut decision = Self::default();
-        loop {
-            if let Some(outcome) = decision.step(view, question, &clock) {
-                return outcome;
-            }
+        for step in order() {
+            decision.take(step, view, question, &clock);
         }
+        decision.outcome()
     }
 
     /// Takes the next step; the outcome after the last.
     pub fn step(&mut self, view: &View, question: Question<'_>, clock: impl FnOnce() -> Moment) -> Option<Outcome> {
-        let order = if mutant!(ClockBeforeIndex) {
-            [Step::Bounds, Step::Clock, Step::Generation, Step::Look, Step::Stamp]
-        } else if mutant!(LeaseEndAfterIndex) {
-            [Step::Generation, Step::Look, Step::Stamp, Step::Bounds, Step::Clock]
-        } else if mutant!(CachedClock) {
-            [Step::Clock, Step::Bounds, Step::Generation, Step::Look, Step::Stamp]
-        } else {
-            [Step::Bounds, Step::Generation, Step::Look, Step::Stamp, Step::Clock]
-        };
-        match order.get(self.next) {
-            Some(Step::Bounds) => {
+        let order = order();
+        if let Some(step) = order.get(self.next) {
+            self.take(*step, view, question, clock);
+        }
+        (self.next >= order.len()).then(|| self.outcome())
+    }
+
+    #[inline(always)]
+    fn take(&mut self, step: Step, view: &View, question: Question<'_>, clock: impl FnOnce() -> Moment) {
+        match step {
+            Step::Bounds => {
                 self.lease_end = view.lease_end();
                 self.fresh_as_of = view.fresh_as_of();
                 self.applied = view.applied();
             }
-            Some(Step::Generation) => self.generation = view.generation(),
-            Some(Step::Look) => self.look(view, question),
-            Some(Step::Stamp) => self.stamp(view, question),
-            Some(Step::Clock) => {
+            Step::Generation => self.generation = view.generation(),
+            Step::Look => self.look(view, question),
+            Step::Stamp => self.stamp(view, question),
+            Step::Clock => {
                 // It only ever grows, unless the lease was given back: then nobody waits for this process any more.
                 self.lease_end = self.lease_end.min(view.lease_end());
                 self.now = clock();
             }
-            None => {}
         }
         self.next += 1;
-        if self.next < order.len() { None } else { self.outcome() }
     }
 
     /// The number of the step at which it took effect, once it has: at its look into the index or, where a stamp stood
@@ -159,6 +155,7 @@ impl EndpointDecision {
         self.effect
     }
 
+    #[inline(always)]
     fn look(&mut self, view: &View, question: Question<'_>) {
         let is_stamped = question.stamp.is_some_and(|stamp| stamp.get() == self.generation);
         let judgement = if is_stamped { view.judge_stamped(question.token) } else { view.judge(question.token) };
@@ -169,6 +166,7 @@ impl EndpointDecision {
         self.effect = Some(self.next - usize::from(is_stamped));
     }
 
+    #[inline(always)]
     fn stamp(&self, view: &View, question: Question<'_>) {
         let (Some(stamp), Some((Judgement::Good, _))) = (question.stamp, self.found) else { return };
         let generation = if mutant!(StampAfterLookup) { view.generation() } else { self.generation };
@@ -178,14 +176,30 @@ impl EndpointDecision {
         }
     }
 
-    fn outcome(&self) -> Option<Outcome> {
-        let (judgement, permitted) = self.found?;
+    #[inline(always)]
+    fn outcome(&self) -> Outcome {
+        // Without a look nobody is let in.
+        let (judgement, permitted) = self.found.unwrap_or((Judgement::Refused, false));
         let standing = Standing {
             is_leased: self.now < self.lease_end,
-            age: self.now.since(self.fresh_as_of),
+            age_ns: self.now.nanos_since(self.fresh_as_of),
             as_of_seq: self.applied,
             is_known: self.fresh_as_of > Moment::BEGINNING,
         };
-        Some(Outcome { judgement, permitted, standing })
+        Outcome { judgement, permitted, standing }
+    }
+}
+
+/// The order of the steps, which nothing may change; the broken ones are for the model, which shows what each breaks.
+#[inline(always)]
+fn order() -> [Step; 5] {
+    if mutant!(ClockBeforeIndex) {
+        [Step::Bounds, Step::Clock, Step::Generation, Step::Look, Step::Stamp]
+    } else if mutant!(LeaseEndAfterIndex) {
+        [Step::Generation, Step::Look, Step::Stamp, Step::Bounds, Step::Clock]
+    } else if mutant!(CachedClock) {
+        [Step::Clock, Step::Bounds, Step::Generation, Step::Look, Step::Stamp]
+    } else {
+        [Step::Bounds, Step::Generation, Step::Look, Step::Stamp, Step::Clock]
     }
 }

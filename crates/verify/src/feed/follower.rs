@@ -50,6 +50,8 @@ pub struct Follower {
     waiting: Vec<(Moment, Grant)>,
     /// The snapshot that is arriving: where it ends, and its next part.
     snapshot: Option<(u64, u32)>,
+    /// The log went back, and no snapshot has told yet how it goes on.
+    afresh: bool,
     released: bool,
 }
 
@@ -85,6 +87,7 @@ impl Follower {
             asked: VecDeque::new(),
             waiting: Vec::new(),
             snapshot: None,
+            afresh: false,
             released: false,
         }
     }
@@ -105,7 +108,7 @@ impl Follower {
     pub fn start_afresh(&mut self, view: &View, instance: Instance) {
         view.start_afresh();
         // A grant that is still on its way answers none of the renewals to come.
-        *self = Self { released: self.released, next_n: self.next_n, ..Self::new(instance, self.drift) };
+        *self = Self { afresh: true, released: self.released, next_n: self.next_n, ..Self::new(instance, self.drift) };
     }
 
     /// Asks for a grant. `now` was read before the message goes out.
@@ -255,6 +258,9 @@ impl Publication {
             Step::Generation => view.raise_generation(),
             Step::Applied => {
                 if let Some(to) = self.to {
+                    if std::mem::take(&mut follower.afresh) {
+                        view.go_on_anew();
+                    }
                     view.set_applied(to);
                     follower.settle(view);
                 }
@@ -262,5 +268,93 @@ impl Publication {
             Step::Ack(_) => return self.to.map(Step::Ack),
         }
         Some(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::message::Change;
+    use super::super::view::{Judgement, TokenParts};
+    use super::*;
+    use crate::jose::KeyRing;
+
+    /// Past the head of any log that never leapt.
+    const LEAP: u64 = 1 << 32;
+
+    fn ring(kid: &str) -> Arc<KeyRing> {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let jwks =
+            format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{kid}","alg":"EdDSA","use":"sig"}}]}}"#);
+        Arc::new(KeyRing::from_jwks(jwks.as_bytes()).unwrap())
+    }
+
+    fn keys_changed(seq: u64, kid: &str) -> Event {
+        Event { seq, until: u64::MAX, change: Change::KeysChanged { aud: "cars".to_owned(), ring: ring(kid) } }
+    }
+
+    fn event(seq: u64, change: Change) -> Event {
+        Event { seq, until: u64::from(u32::MAX), change }
+    }
+
+    fn snapshot(to: u64, events: Vec<Event>) -> Batch {
+        Batch { from: 0, to, floor: 0, events, last: true, part: 0 }
+    }
+
+    fn judge(view: &View, sid: &str, epoch: u64) -> Judgement {
+        let token = TokenParts {
+            aud: "cars",
+            jti: "t_1",
+            sid: Some(sid),
+            sub: "u_1",
+            client_id: "web",
+            actors: &[],
+            epoch,
+            exp: u64::from(u32::MAX),
+            kid: "old",
+        };
+        view.judge(&view.keys_of_parts(&token).unwrap())
+    }
+
+    /// The authority was restored from a backup at position 40, when this verifier had applied 100.
+    #[test]
+    fn a_head_that_leapt_is_reached_by_a_snapshot_and_forgets_nothing() {
+        let (view, mut follower) = (View::predictable(["cars"]), Follower::new(Instance([1; 16]), Drift::default()));
+        let revoked = event(90, Change::SessionRevoked("s_1".to_owned()));
+        follower.batch(&view, snapshot(100, vec![keys_changed(1, "old"), revoked]));
+        assert_eq!(judge(&view, "s_2", 99), Judgement::Good);
+        assert_eq!(follower.subscribe(&view).applied, 100);
+        let head = 40 + LEAP + 2;
+        let all = event(head, Change::AllChanged("*".to_owned()));
+        assert_eq!(follower.batch(&view, snapshot(head, vec![keys_changed(head, "new"), all])), Reaction::Ack(head));
+        assert_eq!(judge(&view, "s_1", head), Judgement::Refused, "what was revoked in the lost part stays so");
+        assert_eq!(judge(&view, "s_2", 99), Judgement::Stale);
+        assert_eq!(judge(&view, "s_2", head), Judgement::Good);
+        let ring = view.ring(0).unwrap();
+        assert!(ring.get("new").is_some() && ring.get("old").is_none());
+    }
+
+    /// The same backup was restored a second time: the positions that were applied here are higher than any there are.
+    #[test]
+    fn a_head_that_went_back_brings_the_ring_of_now_and_forgets_nothing() {
+        let (view, mut follower) = (View::predictable(["cars"]), Follower::new(Instance([1; 16]), Drift::default()));
+        let revoked = event(LEAP + 90, Change::SessionRevoked("s_1".to_owned()));
+        let all = |seq| event(seq, Change::AllChanged("*".to_owned()));
+        follower.batch(&view, snapshot(LEAP + 100, vec![keys_changed(LEAP + 99, "lost"), revoked, all(LEAP + 95)]));
+        follower.start_afresh(&view, Instance([2; 16]));
+        assert_eq!(follower.subscribe(&view).applied, 0);
+        assert_eq!((view.lease_end(), view.fresh_as_of()), (Moment::BEGINNING, Moment::BEGINNING));
+        assert!(view.ring(0).unwrap().get("lost").is_some(), "until the authority has told what holds now");
+        let head = LEAP + 42;
+        let part = |part, last, events| Batch { part, last, ..snapshot(head, events) };
+        follower.batch(&view, part(0, false, vec![keys_changed(head, "now")]));
+        assert_eq!(judge(&view, "s_2", LEAP + 60), Judgement::Stale, "until the snapshot is whole");
+        assert_eq!(follower.batch(&view, part(1, true, vec![all(head)])), Reaction::Ack(head));
+        assert_eq!(judge(&view, "s_2", head), Judgement::Good, "a token of now");
+        assert_eq!(judge(&view, "s_2", head - 1), Judgement::Stale);
+        let ring = view.ring(0).unwrap();
+        assert!(ring.get("now").is_some() && ring.get("lost").is_none(), "a key of the lost part is in no ring");
+        assert_eq!(judge(&view, "s_1", head), Judgement::Refused);
     }
 }

@@ -19,7 +19,7 @@ pub struct View {
     pub(super) index: Index,
     audiences: Vec<Audience>,
     /// The newest `all_changed{*}`.
-    all_changed: AtomicU64,
+    all_changed: AllChanged,
     floor: AtomicU64,
     generation: AtomicU64,
     applied: AtomicU64,
@@ -31,18 +31,54 @@ pub struct View {
 struct Audience {
     id: String,
     /// The newest `all_changed` of this audience.
-    changed: AtomicU64,
+    changed: AllChanged,
     ring: Newest<KeyRing>,
     policy: Newest<PolicyTable>,
 }
 
 impl Audience {
     fn changed(&self) -> u64 {
-        self.changed.load(Ordering::Acquire)
+        self.changed.load()
     }
 
     fn has_key(&self, kid: &str) -> bool {
         self.ring.value.load().get(kid).is_some()
+    }
+}
+
+/// The position of an `all_changed`. Where the log went back, the highest one is of the lost part, and would make every
+/// token of the new one stale; it holds until a snapshot is whole that tells which one there is now.
+struct AllChanged {
+    newest: AtomicU64,
+    /// The newest since the log went back.
+    anew: AtomicU64,
+}
+
+impl AllChanged {
+    fn new() -> Self {
+        Self { newest: AtomicU64::new(0), anew: AtomicU64::new(0) }
+    }
+
+    fn load(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    fn put(&self, seq: u64) {
+        self.newest.fetch_max(seq, Ordering::Release);
+        self.anew.fetch_max(seq, Ordering::Release);
+    }
+
+    fn begin_anew(&self) {
+        self.anew.store(0, Ordering::Release);
+    }
+
+    fn go_on_anew(&self) {
+        self.newest.store(self.anew.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    fn fork(&self) -> Self {
+        let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Acquire));
+        Self { newest: copied(&self.newest), anew: copied(&self.anew) }
     }
 }
 
@@ -63,6 +99,11 @@ impl<T: Default> Newest<T> {
             *newest = seq;
             self.value.store(Arc::clone(value));
         }
+    }
+
+    /// Whatever comes next is taken, for positions count anew. What is there holds until then.
+    fn expect_anew(&self) {
+        *self.seq.lock() = 0;
     }
 
     fn fork(&self) -> Self {
@@ -89,22 +130,23 @@ pub enum Judgement {
     KeyGone,
 }
 
-/// What of a token the index is asked for, hashed once.
+/// What of a token the index is asked for, hashed once. What is read even where the index is not comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C)]
 pub struct TokenKeys {
     exp: u64,
     audience: usize,
     epoch: u64,
-    /// Refused if there is any: the token, its session.
-    revoked: Vec<KeyHash>,
-    /// Refused if newer than the epoch: subject, client, actors.
-    ended: Vec<KeyHash>,
-    /// Stale if newer than the epoch: subject, actors.
-    changed: Vec<KeyHash>,
+    /// Whatever can hit it, in three groups.
+    hashes: Vec<KeyHash>,
+    /// How many of the first group there are. Refused if there is any: the token, its session.
+    revoked: usize,
+    /// How many of the second. Refused if newer than the epoch: subject, client, actors. Those of the rest make it stale if
+    /// they are newer: subject, actors.
+    ended: usize,
     key: KeyHash,
     /// The key's name, of a token that has a signature.
-    kid: Option<Box<str>>,
+    kid: Option<Arc<str>>,
 }
 
 impl View {
@@ -120,12 +162,12 @@ impl View {
 
     fn with_index(index: Index, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let audience =
-            |id: String| Audience { id, changed: AtomicU64::new(0), ring: Newest::new(), policy: Newest::new() };
+            |id: String| Audience { id, changed: AllChanged::new(), ring: Newest::new(), policy: Newest::new() };
         let zero = || AtomicU64::new(0);
         Self {
             index,
             audiences: audiences.into_iter().map(Into::into).map(audience).collect(),
-            all_changed: zero(),
+            all_changed: AllChanged::new(),
             floor: zero(),
             generation: zero(),
             applied: zero(),
@@ -140,14 +182,14 @@ impl View {
         let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Acquire));
         let audience = |audience: &Audience| Audience {
             id: audience.id.clone(),
-            changed: copied(&audience.changed),
+            changed: audience.changed.fork(),
             ring: audience.ring.fork(),
             policy: audience.policy.fork(),
         };
         Self {
             index: self.index.fork(),
             audiences: self.audiences.iter().map(audience).collect(),
-            all_changed: copied(&self.all_changed),
+            all_changed: self.all_changed.fork(),
             floor: copied(&self.floor),
             generation: copied(&self.generation),
             applied: copied(&self.applied),
@@ -159,7 +201,7 @@ impl View {
     /// Everything that decisions depend on but rings and tables, in a form that compares and hashes; for models.
     pub fn digest(&self) -> Vec<u64> {
         let mut digest = vec![
-            self.all_changed.load(Ordering::Acquire),
+            self.all_changed.load(),
             self.floor(),
             self.generation(),
             self.applied(),
@@ -168,7 +210,7 @@ impl View {
         ];
         for audience in &self.audiences {
             digest.extend([
-                audience.changed.load(Ordering::Acquire),
+                audience.changed(),
                 *audience.ring.seq.lock(),
                 *audience.policy.seq.lock(),
             ]);
@@ -250,29 +292,25 @@ impl View {
             kid: token.kid(),
         };
         let keys = self.keys_of_parts(&parts)?;
-        Some(TokenKeys { kid: Some(token.kid().into()), ..keys })
+        Some(TokenKeys { kid: Some(Arc::clone(token.shared_kid())), ..keys })
     }
 
     /// The same for claims that are known to be good; models and simulations have no signatures.
     pub fn keys_of_parts(&self, token: &TokenParts<'_>) -> Option<TokenKeys> {
         let hash = |kind, id: &str| self.index.hash(kind, id);
         let actors = || token.actors.iter().copied();
-        Some(TokenKeys {
-            epoch: token.epoch,
-            exp: token.exp,
-            audience: self.audience(token.aud)?,
-            revoked: std::iter::once(hash(Kind::Token, token.jti))
-                .chain(token.sid.map(|sid| hash(Kind::Session, sid)))
-                .collect(),
-            ended: [token.sub, token.client_id]
-                .into_iter()
-                .chain(actors())
-                .map(|id| hash(Kind::SubjectEnded, id))
-                .collect(),
-            changed: std::iter::once(token.sub).chain(actors()).map(|id| hash(Kind::SubjectChanged, id)).collect(),
-            key: hash(Kind::Key, token.kid),
-            kid: None,
-        })
+        let audience = self.audience(token.aud)?;
+        let mut hashes = Vec::with_capacity(5 + 2 * token.actors.len());
+        hashes.push(hash(Kind::Token, token.jti));
+        hashes.extend(token.sid.map(|sid| hash(Kind::Session, sid)));
+        let revoked = hashes.len();
+        hashes.extend([token.sub, token.client_id].map(|id| hash(Kind::SubjectEnded, id)));
+        hashes.extend(actors().map(|id| hash(Kind::SubjectEnded, id)));
+        let ended = hashes.len() - revoked;
+        hashes.push(hash(Kind::SubjectChanged, token.sub));
+        hashes.extend(actors().map(|id| hash(Kind::SubjectChanged, id)));
+        let key = hash(Kind::Key, token.kid);
+        Some(TokenKeys { exp: token.exp, audience, epoch: token.epoch, hashes, revoked, ended, key, kid: None })
     }
 
     /// Reads the index, then the floor: an event that was forgotten before the index was read is below the floor that
@@ -290,12 +328,14 @@ impl View {
     fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
         let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);
-        if token.revoked.iter().any(|key| index.get(*key).is_some()) || token.ended.iter().any(newer) {
+        let (revoked, rest) = token.hashes.split_at_checked(token.revoked).unwrap_or_default();
+        let (ended, changed) = rest.split_at_checked(token.ended).unwrap_or_default();
+        if revoked.iter().any(|key| index.get(*key).is_some()) || ended.iter().any(newer) {
             return Judgement::Refused;
         }
         let audience = self.audiences.get(token.audience);
-        let all = self.all_changed.load(Ordering::Acquire).max(audience.map_or(0, Audience::changed));
-        if token.changed.iter().any(newer) || token.epoch < all || index.get(token.key).is_some() {
+        let all = self.all_changed.load().max(audience.map_or(0, Audience::changed));
+        if changed.iter().any(newer) || token.epoch < all || index.get(token.key).is_some() {
             return Judgement::Stale;
         }
         // A key that was revoked leaves the ring before its event is forgotten: a token that was forged with it, and
@@ -315,11 +355,11 @@ impl View {
             Change::SubjectEnded(sub) => insert(Kind::SubjectEnded, sub),
             Change::KeyRevoked(kid) => insert(Kind::Key, kid),
             Change::AllChanged(aud) if aud == "*" => {
-                self.all_changed.fetch_max(event.seq, Ordering::Release);
+                self.all_changed.put(event.seq);
             }
             Change::AllChanged(aud) => {
                 if let Some(audience) = self.named(aud) {
-                    audience.changed.fetch_max(event.seq, Ordering::Release);
+                    audience.changed.put(event.seq);
                 }
             }
             Change::KeysChanged { aud, ring } => {
@@ -367,11 +407,25 @@ impl View {
         self.lease_end.store(0, Ordering::Release);
     }
 
-    /// Gives up what was known about freshness and place in the log: the next batch is a snapshot. Events stay.
+    /// Gives up what was known about freshness and place in the log: the next batch is a snapshot. Events stay. Rings,
+    /// tables and `all_changed` stay until the snapshot brings those that hold now, whose positions are lower than those of
+    /// the lost ones.
     pub(super) fn start_afresh(&self) {
         self.end_lease();
         self.fresh_as_of.store(0, Ordering::Release);
         self.applied.store(0, Ordering::Release);
+        self.all_changed.begin_anew();
+        for audience in &self.audiences {
+            audience.changed.begin_anew();
+            audience.ring.expect_anew();
+            audience.policy.expect_anew();
+        }
+    }
+
+    /// The first snapshot after that is whole.
+    pub(super) fn go_on_anew(&self) {
+        self.all_changed.go_on_anew();
+        self.audiences.iter().for_each(|audience| audience.changed.go_on_anew());
     }
 
     /// How old the view is.
@@ -410,6 +464,12 @@ pub struct TokenParts<'a> {
 }
 
 impl TokenKeys {
+    /// Those of a token that no view is asked about.
+    pub(crate) fn without_view(exp: u64) -> Self {
+        let (hashes, key) = (Vec::new(), KeyHash::default());
+        Self { exp, audience: usize::MAX, epoch: 0, hashes, revoked: 0, ended: 0, key, kid: None }
+    }
+
     /// The end of the token, Unix seconds.
     pub fn exp(&self) -> u64 {
         self.exp

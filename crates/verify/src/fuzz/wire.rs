@@ -130,6 +130,8 @@ impl World {
                 (shadow.applied, shadow.fresh_as_of, shadow.lease_end) = (0, Moment::BEGINNING, Moment::BEGINNING);
                 shadow.waiting.clear();
                 shadow.asked.clear();
+                // They stay until others come, whatever the position of those.
+                shadow.rings.values_mut().chain(shadow.policies.values_mut()).for_each(|(seq, _)| *seq = 0);
                 return "start afresh";
             }
         }

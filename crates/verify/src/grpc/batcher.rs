@@ -63,8 +63,8 @@ async fn one_call(stub: &mut Stub<Channel>, authorization: &MetadataValue<Ascii>
 }
 
 fn hand_out(batch: Vec<Asked>, counts: Vec<usize>, reply: Result<CheckReply, CheckUnavailable>) {
-    let (as_of_seq, mut answers) = match reply {
-        Ok(reply) => (reply.as_of_seq, reply.answers.into_iter()),
+    let (as_of_seq, floor, mut answers) = match reply {
+        Ok(CheckReply { as_of_seq, floor, answers }) => (as_of_seq, floor, answers.into_iter()),
         Err(error) => {
             for asked in batch {
                 let _ = asked.answer.send(Err(error.clone()));
@@ -75,7 +75,7 @@ fn hand_out(batch: Vec<Asked>, counts: Vec<usize>, reply: Result<CheckReply, Che
     for (asked, count) in batch.into_iter().zip(counts) {
         let own = answers.by_ref().take(count).collect();
         // Nobody waits any more: then nobody misses it.
-        let _ = asked.answer.send(Ok(CheckReply { as_of_seq, answers: own }));
+        let _ = asked.answer.send(Ok(CheckReply { as_of_seq, floor, answers: own }));
     }
 }
 

@@ -28,7 +28,7 @@ impl TryFrom<proto::CheckReply> for CheckReply {
 
     fn try_from(reply: proto::CheckReply) -> Result<Self, CheckUnavailable> {
         let answers = reply.answers.into_iter().map(verdict).collect::<Result<_, _>>()?;
-        Ok(Self { as_of_seq: reply.as_of_seq, answers })
+        Ok(Self { as_of_seq: reply.as_of_seq, floor: reply.floor, answers })
     }
 }
 

@@ -14,6 +14,11 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
+/// The same into a place that has room for at least as many bytes as the text; how many there are.
+pub(crate) fn decode_into(text: &str, place: &mut [u8]) -> Option<usize> {
+    URL_SAFE_NO_PAD.decode_slice(text, place).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

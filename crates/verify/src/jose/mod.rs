@@ -14,5 +14,7 @@ pub use alg::{Alg, UnknownAlg};
 pub use key::{KeyError, Kid, VerifyingKey};
 pub use ring::KeyRing;
 
-pub(crate) use base64url::{decode, is_alphabet};
+#[cfg(test)]
+pub(crate) use base64url::decode;
+pub(crate) use base64url::{decode_into, is_alphabet};
 pub(crate) use json::{Json, JsonError, Object, parse_object};

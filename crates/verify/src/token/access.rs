@@ -1,9 +1,11 @@
 //! The checks of an access token, in the order in which they run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::AccessClaims;
 use super::form::UnverifiedToken;
+use super::plain;
 use crate::jose::{Alg, JsonError, KeyRing, VerifyingKey, parse_object};
 use crate::reason::Reason;
 
@@ -22,7 +24,7 @@ pub struct Profile {
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
     claims: AccessClaims,
-    kid: String,
+    kid: Arc<str>,
     alg: Alg,
 }
 
@@ -34,6 +36,10 @@ impl VerifiedToken {
 
     /// The key that signed it.
     pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub(crate) fn shared_kid(&self) -> &Arc<str> {
         &self.kid
     }
 
@@ -65,7 +71,7 @@ pub fn verify_access_token(
     let claims = parse_claims(&token)?;
     check_claims(&claims, profile, now_unix)?;
     check_expiry(claims.exp, profile, now_unix)?;
-    Ok(VerifiedToken { claims, kid: kid.to_owned(), alg })
+    Ok(VerifiedToken { claims, kid: Arc::clone(kid), alg })
 }
 
 /// The key decides the algorithm; the header only has to agree.
@@ -78,6 +84,9 @@ fn check_signature(token: &UnverifiedToken<'_>, key: &VerifyingKey, alg: Alg) ->
 }
 
 fn parse_claims(token: &UnverifiedToken<'_>) -> Result<AccessClaims, Reason> {
+    if let Some(claims) = plain::claims(token.payload()) {
+        return Ok(claims);
+    }
     let claims = parse_object(token.payload()).map_err(|error| match error {
         JsonError::Syntax => Reason::ClaimsJson,
         JsonError::Duplicate => Reason::ClaimsDuplicate,

@@ -1,8 +1,11 @@
 //! The form of a compact JWS (RFC 7515 section 7.1), before any signature has been checked.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use crate::jose::{Alg, Json, JsonError, Object, decode, is_alphabet, parse_object};
+use super::plain::{self, PlainHeader};
+use crate::jose::{Alg, Json, JsonError, Object, decode_into, is_alphabet, parse_object};
 use crate::reason::Reason;
 
 /// No token may be longer. Ours stay well under 2 KiB.
@@ -15,10 +18,16 @@ const MAX_KID_BYTES: usize = 128;
 #[derive(Debug, Clone)]
 pub struct UnverifiedToken<'a> {
     signing_input: &'a str,
-    header_bytes: Vec<u8>,
     header: Header,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
+    parts: Parts,
+}
+
+/// The three parts, decoded, one behind the other.
+#[derive(Debug, Clone)]
+struct Parts {
+    bytes: Vec<u8>,
+    /// Where the header ends, and where the payload does.
+    ends: [usize; 2],
 }
 
 /// What we read of a header, each with what is wrong with it.
@@ -26,7 +35,7 @@ pub struct UnverifiedToken<'a> {
 struct Header {
     kind: Result<(), Reason>,
     alg: Result<Alg, Reason>,
-    kid: Result<String, Reason>,
+    kid: Result<Arc<str>, Reason>,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -39,9 +48,9 @@ impl<'a> UnverifiedToken<'a> {
         if raw.len() > MAX_TOKEN_BYTES {
             return Err(Reason::TooLarge);
         }
-        let (signing_input, [header_bytes, payload, signature]) = split(raw).ok_or_else(|| fault(raw))?;
-        let header = Header::read(&header_bytes)?;
-        Ok(Self { signing_input, header_bytes, header, payload, signature })
+        let (signing_input, parts) = split(raw).ok_or_else(|| fault(raw))?;
+        let header = Header::read(parts.header())?;
+        Ok(Self { signing_input, header, parts })
     }
 
     /// What the signature is over.
@@ -51,17 +60,18 @@ impl<'a> UnverifiedToken<'a> {
 
     /// The members of the header.
     pub fn header(&self) -> Map<String, Value> {
-        parse_object(&self.header_bytes).map(Object::into_map).unwrap_or_default()
+        parse_object(self.parts.header()).map(Object::into_map).unwrap_or_default()
     }
 
     /// The bytes that should be the claims.
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        let [header, payload] = self.parts.ends;
+        self.parts.bytes.get(header..payload).unwrap_or_default()
     }
 
     /// The bytes that should be the signature.
     pub fn signature(&self) -> &[u8] {
-        &self.signature
+        self.parts.bytes.get(self.parts.ends[1]..).unwrap_or_default()
     }
 
     /// Whether the header says that it is an access token, and asks for nothing that we do not do.
@@ -75,16 +85,27 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// The name of the key. It is hostile input until the signature has been checked.
-    pub(crate) fn kid(&self) -> Result<&str, Reason> {
-        self.header.kid.as_deref().map_err(|reason| *reason)
+    pub(crate) fn kid(&self) -> Result<&Arc<str>, Reason> {
+        self.header.kid.as_ref().map_err(|reason| *reason)
+    }
+}
+
+impl Parts {
+    fn header(&self) -> &[u8] {
+        self.bytes.get(..self.ends[0]).unwrap_or_default()
     }
 }
 
 /// The signing input and the three parts, decoded.
-fn split(raw: &str) -> Option<(&str, [Vec<u8>; 3])> {
+fn split(raw: &str) -> Option<(&str, Parts)> {
     let (signing_input, signature) = raw.rsplit_once('.')?;
     let (header, payload) = signing_input.split_once('.')?;
-    Some((signing_input, [decode(header)?, decode(payload)?, decode(signature)?]))
+    let mut bytes = vec![0; raw.len()];
+    let header = decode_into(header, &mut bytes)?;
+    let payload = header + decode_into(payload, bytes.get_mut(header..)?)?;
+    let signature = payload + decode_into(signature, bytes.get_mut(payload..)?)?;
+    bytes.truncate(signature);
+    Some((signing_input, Parts { bytes, ends: [header, payload] }))
 }
 
 /// Why a text does not split into three decoded parts.
@@ -100,20 +121,27 @@ fn fault(raw: &str) -> Reason {
 
 impl Header {
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
+        if let Some(PlainHeader { alg, kid, typ }) = plain::header(bytes) {
+            return Ok(Self { kind: kind(typ), alg: self::alg(alg), kid: self::kid(kid) });
+        }
         let header = parse_object(bytes).map_err(|error| match error {
             JsonError::Syntax => Reason::HeaderJson,
             JsonError::Duplicate => Reason::HeaderDuplicate,
         })?;
-        Ok(Self { kind: kind(&header), alg: alg(&header), kid: kid(&header) })
+        let text = |name| header.get(name).and_then(Json::as_str);
+        let kind = kind(text("typ")).and_then(|()| check_demands(&header));
+        Ok(Self { kind, alg: alg(text("alg")), kid: kid(text("kid")) })
     }
 }
 
-fn kind(header: &Object<'_>) -> Result<(), Reason> {
+fn kind(typ: Option<&str>) -> Result<(), Reason> {
     // Media types are compared: without a slash, `application/` goes before; case does not count.
-    let typ = header.get("typ").and_then(Json::as_str).ok_or(Reason::Typ)?;
-    if !["at+jwt", "application/at+jwt"].iter().any(|ours| ours.eq_ignore_ascii_case(typ)) {
-        return Err(Reason::Typ);
-    }
+    let is_ours = |typ: &str| ["at+jwt", "application/at+jwt"].iter().any(|ours| ours.eq_ignore_ascii_case(typ));
+    if typ.is_some_and(is_ours) { Ok(()) } else { Err(Reason::Typ) }
+}
+
+/// Nothing is asked for that we do not do, and nothing brought that we do not want.
+fn check_demands(header: &Object<'_>) -> Result<(), Reason> {
     // `b64` changes what is signed (RFC 7797) and would have to be in `crit`.
     if ["crit", "b64"].iter().any(|name| header.contains_key(name)) {
         return Err(Reason::Crit);
@@ -124,13 +152,12 @@ fn kind(header: &Object<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-fn alg(header: &Object<'_>) -> Result<Alg, Reason> {
-    let name = header.get("alg").and_then(Json::as_str).ok_or(Reason::AlgMissing)?;
-    name.parse().map_err(|_| Reason::AlgNotAllowed)
+fn alg(name: Option<&str>) -> Result<Alg, Reason> {
+    name.ok_or(Reason::AlgMissing)?.parse().map_err(|_| Reason::AlgNotAllowed)
 }
 
-fn kid(header: &Object<'_>) -> Result<String, Reason> {
-    let kid = header.get("kid").and_then(Json::as_str).ok_or(Reason::KidMissing)?;
+fn kid(kid: Option<&str>) -> Result<Arc<str>, Reason> {
+    let kid = kid.ok_or(Reason::KidMissing)?;
     let is_sane = (1..=MAX_KID_BYTES).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_sane { Ok(kid.to_owned()) } else { Err(Reason::KidMissing) }
+    if is_sane { Ok(kid.into()) } else { Err(Reason::KidMissing) }
 }

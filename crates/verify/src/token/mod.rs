@@ -6,6 +6,7 @@
 mod access;
 mod claims;
 mod form;
+mod plain;
 
 pub use access::{Profile, VerifiedToken, verify_access_token};
 pub use claims::{AccessClaims, Act, MAX_ACTORS};

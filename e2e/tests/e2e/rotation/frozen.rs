@@ -38,6 +38,16 @@ async fn waiting_for(system: &System, next: &str) -> Option<Vec<String>> {
     Some(waiting.iter().filter_map(|it| it["service"].as_str().map(str::to_owned)).collect())
 }
 
+/// The services whose verifiers have confirmed it.
+async fn confirmed_by(system: &System, next: &str) -> Vec<String> {
+    let keys = keys(system, "cars").await;
+    let key = keys.iter().find(|key| key["kid"] == next).expect("in the list");
+    let confirmed = key["confirmed_by"].as_array().expect("it is staged");
+    let mut names: Vec<String> = confirmed.iter().filter_map(|it| it["service"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
 /// A service that sees a key for the first time says nothing wrong about its tokens.
 async fn is_taken_by_cars(system: &System, token: &str) {
     e2e::eventually_async("cars takes it", START_LIMIT, || async {
@@ -62,6 +72,7 @@ fn a_new_key_does_not_sign_until_a_frozen_verifier_is_back() {
             (waiting_for(&system, &next).await? == ["cars"]).then_some(())
         })
         .await;
+        assert_eq!(confirmed_by(&system, &next).await, ["gateway", "posts", "users"]);
         // For longer than any lease or view lasts.
         while begun.elapsed() < Duration::from_secs(8) {
             assert_eq!(waiting_for(&system, &next).await, Some(vec!["cars".to_owned()]));

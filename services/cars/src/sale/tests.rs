@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::*;
-use crate::db;
+use crate::schema;
 
 const BUYERS: [&str; 3] = ["u_0", "u_1", "u_2"];
 /// Enough for one of the two cars, not for both.
@@ -103,7 +103,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { db: db::in_memory(), accounts: Accounts::default(), wire: Vec::new() }
+        let mut db = Connection::open_in_memory().unwrap();
+        demo_common::db::migrate(&mut db, schema::MIGRATIONS).unwrap();
+        Self { db, accounts: Accounts::default(), wire: Vec::new() }
     }
 
     fn write<T, E: From<DbError>>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {

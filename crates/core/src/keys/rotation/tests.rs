@@ -140,7 +140,7 @@ impl World {
             acks_blindly: false,
             now,
             started: now,
-            ring: Ring { service: "cars".parse().unwrap(), keys },
+            ring: Ring { service: "cars".parse().unwrap(), keys, rotate_every: None },
             made: 2,
             head: 1,
             changes: BTreeSet::from([1]),
@@ -541,6 +541,21 @@ fn a_key_that_signed_for_long_enough_is_rotated() {
     assert_eq!(due(&world, Duration::ZERO), None);
     world.apply(&Op::Rotate).unwrap();
     assert!(matches!(due(&world, every), Some(Due::Activation(_))));
+}
+
+#[test]
+fn a_service_may_have_a_time_of_its_own_between_rotations() {
+    let mut world = World::new();
+    world.store(vec![SealedKey { activated_at: Some(world.wall()), ..key(0, KeyState::Active) }]);
+    world.apply(&Op::Tick(3_600_000)).unwrap();
+    let due = |own: Option<u64>, general: u64| {
+        let ring = Ring { rotate_every: own.map(Duration::from_secs), ..world.ring.clone() };
+        ring.due(&world.facts(), &Schedule { rotate_every: Duration::from_secs(general), ..schedule() })
+    };
+    assert_eq!(due(None, 3_600), Some(Due::Rotation));
+    assert_eq!(due(Some(3_600), 0), Some(Due::Rotation), "sooner than the others");
+    assert_eq!(due(Some(3_601), 3_600), None, "later than the others");
+    assert_eq!(due(Some(0), 3_600), None, "never by itself");
 }
 
 #[test]
