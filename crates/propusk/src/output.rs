@@ -151,7 +151,7 @@ mod tests {
         );
         assert!(text(Some(38)).lines().all(|line| line.chars().count() <= 38));
         // What cannot be narrower stays whole; without a terminal nothing is broken.
-        assert!(text(Some(5)).contains("u_0123456789  cars:create"));
+        assert!(text(Some(5)).contains("u_0123456789  cars:buy\n              cars:create\n"));
         assert_eq!(text(None).lines().count(), 2);
     }
 

@@ -230,7 +230,7 @@ fn generate_password() -> PlainSecret {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use propusk_core::keys::{Kek, Schedule};
@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    fn config(data: &Path, kek: &str) -> ServerConfig {
+    pub(crate) fn config(data: &Path, kek: &str) -> ServerConfig {
         let mut settings = Settings::new("https://id.example");
         settings.argon2 = Argon2Settings { m_kib: 8, t: 1, p: 1 };
         ServerConfig {

@@ -38,14 +38,17 @@ impl Backend for Sqlite {
 
 conformance!(sqlite);
 
-/// The same with every read on the caller's thread, where some rows are kept from one snapshot to the next.
+/// The same with reads on the thread that asks, where some rows are kept from one snapshot to the next. Jobs of the suite
+/// wait for each other, so each asks from a thread of its own.
 mod briefly {
+    use std::sync::Arc;
+
     use super::{Backend, Sqlite, StoreError, Tx, sqlite, suite};
 
-    struct Briefly(Sqlite);
+    struct Briefly(Arc<Sqlite>);
 
     async fn briefly() -> Briefly {
-        Briefly(sqlite().await)
+        Briefly(Arc::new(sqlite().await))
     }
 
     impl Backend for Briefly {
@@ -53,7 +56,8 @@ mod briefly {
             &self,
             job: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
         ) -> Result<T, E> {
-            self.0.store.read_briefly(job).await
+            let (sqlite, runtime) = (Arc::clone(&self.0), tokio::runtime::Handle::current());
+            tokio::task::spawn_blocking(move || runtime.block_on(sqlite.store.read_briefly(job))).await.unwrap()
         }
 
         async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(

@@ -39,9 +39,9 @@ async fn world() -> World {
         made.await.unwrap();
     }
     let first = world.ring("cars").await.active().unwrap().kid.clone();
-    let revoked = world.store.write(move |tx| {
-        keys::revoke(tx, env(), &Actor::system(), &first, None).map_err(StoreError::failed)
-    });
+    let revoked = world
+        .store
+        .write(move |tx| keys::revoke(tx, env(), &Actor::system(), &first, None).map_err(StoreError::failed));
     revoked.await.unwrap();
     world
 }

@@ -98,7 +98,8 @@ async fn a_brief_read_is_done_at_once_and_sees_what_was_answered_before() {
     for seq in 1..=50 {
         assert_eq!(store.write(append).await.unwrap(), seq);
         let here = std::thread::current().id();
-        let read = store.read_briefly(move |tx| Ok::<_, StoreError>((tx.log_state()?.head, std::thread::current().id())));
+        let read =
+            store.read_briefly(move |tx| Ok::<_, StoreError>((tx.log_state()?.head, std::thread::current().id())));
         assert_eq!(read.now_or_never().unwrap().unwrap(), (seq, here));
     }
 }

@@ -489,8 +489,7 @@ impl Builder {
 
     /// The verifier.
     pub fn build(mut self) -> Verifier {
-        let fresh_for = self.0.drift.shorten(self.0.max_staleness);
-        self.0.fresh_for_ns = u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fresh_for_ns = Moment::BEGINNING.plus(self.0.drift.shorten(self.0.max_staleness)).as_nanos();
         Verifier(Arc::new(self.0))
     }
 }

@@ -5,6 +5,7 @@
 //! | [`admins`] | two administrators at the same time |
 //! | [`cli`] | the command line: documents for programs, exit statuses |
 //! | [`crash`] | SIGKILL of the authority or of everything loses nothing that was acknowledged |
+//! | [`doctor`] | a system that is well, and faults that are found with what mends them |
 //! | [`exchange`] | token exchange: rules, actor, audience, what is refused |
 //! | [`feed`] | leases, staleness, enforced revocation with processes that freeze, die and lose their connections |
 //! | [`flask`] | a service in another language verifies with the PEM address alone |
@@ -41,6 +42,7 @@
 mod admins;
 mod cli;
 mod crash;
+mod doctor;
 mod exchange;
 mod feed;
 mod flask;

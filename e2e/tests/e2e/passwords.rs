@@ -36,7 +36,7 @@ fn what_everybody_tries_first_is_nobody_s_password() {
             "michaeljackson",
             "passwordpassword",
             "aaaaaaaaaa",
-            "12345678901",
+            "12341234123",
             "ACME anniversary",
             "welcome aboard 2026",
             "propuskpropusk",

@@ -259,7 +259,10 @@ fn feed_restore_goes_on_with_what_is_there_and_honours_nothing_from_before() {
         let head = world.head().await;
         system.kill("authority");
         let restored = printed(&world.on_data(&["feed", "restore"]), 0);
-        assert!(restored["head_seq"].as_u64().unwrap() >= head + LEAP && restored["kept_aside"].is_null(), "{restored}");
+        assert!(
+            restored["head_seq"].as_u64().unwrap() >= head + LEAP && restored["kept_aside"].is_null(),
+            "{restored}"
+        );
         world.start_authority_again().await;
         world.settles("cars", &before.access, Refusal::Stale).await;
         system.refresh(&before.refresh, None).await.expect_problem(401, "invalid-refresh-token");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use propusk_core::env::Timestamp;
 use propusk_core::feed::{Follower as Who, Progress, Registry, Wait};
+use propusk_verify::clock::Moment;
 use propusk_verify::feed::{
     Batch, Change, Drift, Event, Instance, Judgement, Renew, Subscribe, TokenKeys, TokenParts, View,
 };
@@ -256,7 +257,7 @@ impl Run {
                 return Err(format!("verifier {number} let token {token} in by its lease after it was enforced"));
             }
         }
-        if outcome.standing.is_fresh(Drift::default().shorten(MAX_STALENESS)) {
+        if outcome.standing.is_fresh(Moment::BEGINNING.plus(Drift::default().shorten(MAX_STALENESS)).as_nanos()) {
             self.told.let_in_by_age += 1;
             let bound = MAX_STALENESS.as_nanos() as Time;
             if revoked_at.is_some_and(|at| at + bound < effect) {

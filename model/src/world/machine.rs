@@ -113,7 +113,8 @@ impl Told {
         let is_good = outcome.judgement == Judgement::Good;
         Self {
             leased: is_good && outcome.standing.is_leased,
-            fresh: is_good && outcome.standing.is_fresh(drift().shorten(MAX_STALENESS)),
+            fresh: is_good
+                && outcome.standing.is_fresh(Moment::BEGINNING.plus(drift().shorten(MAX_STALENESS)).as_nanos()),
         }
     }
 }

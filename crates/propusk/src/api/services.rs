@@ -7,6 +7,7 @@ use crate::cli::{ApiArgs, At, SeenArgs, ServiceCommand, WaitArgs};
 use crate::exit::{Exit, Outcome};
 
 const HEAD: [&str; 6] = ["SERVICE", "ALG", "JWS ALG", "URI", "TOKEN TTL S", "CREATED"];
+const COLUMNS: [&str; 6] = ["id", "alg", "jws_alg", "resource_uri", "access_ttl_s", "created_at"];
 const MEMBERS: [&str; 7] = ["id", "alg", "jws_alg", "resource_uri", "access_ttl_s", "created_at", "secret"];
 const PATH: &str = "/admin/v1/services";
 
@@ -49,7 +50,7 @@ pub(crate) async fn run(at: At<ServiceCommand>) -> Outcome {
 
 async fn list(most: Most, args: &ApiArgs) -> Outcome {
     let services = Api::connect(args).await?.list(PATH, &[], most).await?;
-    print_list(args, services, "there are no services", &HEAD, |service| cells(service, &MEMBERS[..HEAD.len()]));
+    print_list(args, services, "there are no services", &HEAD, |service| cells(service, &COLUMNS));
     Ok(Exit::Done)
 }
 

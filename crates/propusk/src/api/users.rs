@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, GREEN, RED, paint};
 
 const HEAD: [&str; 5] = ["ID", "USERNAME", "EMAIL", "DISABLED", "CREATED"];
+const COLUMNS: [&str; 5] = ["id", "username", "email", "disabled", "created_at"];
 const MEMBERS: [&str; 6] = ["id", "username", "email", "disabled", "created_at", "roles"];
 const PATH: &str = "/admin/v1/users";
 
@@ -76,7 +77,7 @@ async fn list(username: Option<&str>, most: Most, args: &ApiArgs) -> Outcome {
     let query: Vec<_> = username.map(|username| ("username", username)).into_iter().collect();
     let users = api.list(PATH, &query, most).await?;
     let none = username.map_or_else(|| "there are no users".to_owned(), |name| format!("there is no user {name}"));
-    print_list(args, users, &none, &HEAD, |user| cells(user, &MEMBERS[..HEAD.len()]));
+    print_list(args, users, &none, &HEAD, |user| cells(user, &COLUMNS));
     Ok(Exit::Done)
 }
 

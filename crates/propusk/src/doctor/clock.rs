@@ -115,7 +115,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_never_set_or_runs_in_another_century_is_wrong() {
-        for (now, is_right) in [(NOW, true), (0, false), (-1, false), (NOW - 10 * 365 * 86_400, false), (1 << 40, false)] {
+        for (now, is_right) in
+            [(NOW, true), (0, false), (-1, false), (NOW - 10 * 365 * 86_400, false), (1 << 40, false)]
+        {
             let wanted = if is_right { Level::Fine } else { Level::Wrong };
             assert_eq!(level(|findings| plausible(now, findings)), wanted, "{now}");
         }

@@ -84,7 +84,11 @@ fn schema(examination: &Examination, findings: &mut Findings) -> bool {
         return true;
     }
     let what = format!("schema version {found}; this program writes {known}");
-    findings.warn(AREA, what, "the next start brings it up to date, and there is no way back: keep a backup from before");
+    findings.warn(
+        AREA,
+        what,
+        "the next start brings it up to date, and there is no way back: keep a backup from before",
+    );
     false
 }
 

@@ -53,7 +53,9 @@ fn kek(patient: &Patient, findings: &mut Findings) {
     };
     match Kek::from_text(&text) {
         Ok(_) => findings.fine(AREA, format!("key-encryption key in {place}")),
-        Err(error) => findings.wrong(AREA, format!("{place}: {error}"), "put back the key that this data was made with"),
+        Err(error) => {
+            findings.wrong(AREA, format!("{place}: {error}"), "put back the key that this data was made with")
+        }
     }
 }
 

@@ -79,13 +79,22 @@ fn rotation(patient: &Patient, ring: &Ring, now: Timestamp, findings: &mut Findi
     let waits = ring.promoted().and_then(|key| key.promoted_at);
     if waits.is_some_and(|since| now.0.saturating_sub(since.0) > LONG_WAIT_MS) {
         let what = format!("{service}: a new key has been waiting to sign for over an hour");
-        return findings.warn(AREA, what, format!("see which verifier has not confirmed it: propusk keys list {service}"));
+        return findings.warn(
+            AREA,
+            what,
+            format!("see which verifier has not confirmed it: propusk keys list {service}"),
+        );
     }
     let every = patient.config.keys_rotate_every;
     let age = ring.active().and_then(|key| key.activated_at).map(|since| now.since(since)).unwrap_or_default();
     if !every.is_zero() && waits.is_none() && age > every.saturating_mul(2) {
-        let what = format!("{service}: its key signs for {} days; keys.rotate_every is shorter", age.as_secs() / 86_400);
-        findings.warn(AREA, what, format!("propusk keys rotate {service}, and see why it was not done: the authority's log"));
+        let what =
+            format!("{service}: its key signs for {} days; keys.rotate_every is shorter", age.as_secs() / 86_400);
+        findings.warn(
+            AREA,
+            what,
+            format!("propusk keys rotate {service}, and see why it was not done: the authority's log"),
+        );
     }
 }
 
@@ -117,5 +126,8 @@ fn is_of(client: &Client, text: &str) -> bool {
 }
 
 fn mend(name: &str, path: &std::path::Path) -> String {
-    format!("put the file back, or give {name} another secret and write it there: propusk client new-secret {name}; {}", word(path))
+    format!(
+        "put the file back, or give {name} another secret and write it there: propusk client new-secret {name}; {}",
+        word(path)
+    )
 }

@@ -144,7 +144,8 @@ async fn a_damaged_foreign_newer_or_older_database_is_told() {
     let folder = made().await;
     let path = folder.path().join("authority.db");
     let good = std::fs::read(&path).unwrap();
-    let newer = "INSERT INTO refinery_schema_history SELECT 1000, 'x', applied_on, '1' FROM refinery_schema_history LIMIT 1";
+    let newer =
+        "INSERT INTO refinery_schema_history SELECT 1000, 'x', applied_on, '1' FROM refinery_schema_history LIMIT 1";
     change(folder.path(), newer);
     expect(&examined(folder.path(), &[]), Level::Wrong, "schema version 1000", "start the newer program");
     std::fs::write(&path, &good).unwrap();
@@ -158,7 +159,10 @@ async fn a_damaged_foreign_newer_or_older_database_is_told() {
     expect(&examined(folder.path(), &[]), Level::Wrong, "damaged: rows of user_roles", "propusk restore FILE --data");
     std::fs::write(&path, &good[..good.len() / 2]).unwrap();
     let findings = examined(folder.path(), &[]);
-    assert!(findings.iter().any(|finding| finding.area == "database" && finding.level == Level::Wrong), "{findings:#?}");
+    assert!(
+        findings.iter().any(|finding| finding.area == "database" && finding.level == Level::Wrong),
+        "{findings:#?}"
+    );
     std::fs::write(&path, "no database").unwrap();
     expect(&examined(folder.path(), &[]), Level::Wrong, "not an SQLite database", "propusk restore FILE --data");
 }

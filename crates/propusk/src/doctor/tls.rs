@@ -33,7 +33,11 @@ fn pair(cert: &Path, key: &Path, findings: &mut Findings) {
     let chain = match std::fs::read(cert) {
         Ok(chain) => chain,
         Err(error) => {
-            return findings.wrong(AREA, format!("{}: {error}", cert.display()), "set tls.cert to a file that is there");
+            return findings.wrong(
+                AREA,
+                format!("{}: {error}", cert.display()),
+                "set tls.cert to a file that is there",
+            );
         }
     };
     let key_text = match private::read(key) {
@@ -115,7 +119,10 @@ impl<'a> Der<'a> {
             0..=0x7f => (usize::from(first), rest),
             _ => {
                 let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f).min(9))?;
-                (digits.iter().try_fold(0_usize, |all, digit| all.checked_mul(256)?.checked_add((*digit).into()))?, rest)
+                (
+                    digits.iter().try_fold(0_usize, |all, digit| all.checked_mul(256)?.checked_add((*digit).into()))?,
+                    rest,
+                )
             }
         };
         let (content, rest) = rest.split_at_checked(length)?;
@@ -132,7 +139,9 @@ mod tests {
     fn the_end_of_a_certificate_is_read() {
         let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
-        for (year, text) in [(2031, "2031-02-03T00:00:00Z"), (2049, "2049-02-03T00:00:00Z"), (2051, "2051-02-03T00:00:00Z")] {
+        for (year, text) in
+            [(2031, "2031-02-03T00:00:00Z"), (2049, "2049-02-03T00:00:00Z"), (2051, "2051-02-03T00:00:00Z")]
+        {
             parameters.not_after = rcgen::date_time_ymd(year, 2, 3);
             let certificate = parameters.clone().self_signed(&key).unwrap();
             let end = not_after(certificate.der()).unwrap();

@@ -98,23 +98,13 @@ impl Part {
     /// Whether a key makes a difference to it. All addresses do: they are checked together.
     fn reads(self, key: &str) -> bool {
         let section = key.split('.').next().unwrap_or_default();
-        let of_all = ["issuer", "insecure_http", "listen", "tls", "log", "debug", "token", "verify"];
+        let of_all = ["issuer", "insecure_http", "listen", "tls", "log", "debug", "token", "verify", "authority"];
         let own: &[&str] = match self {
-            Self::Authority => &[
-                "authority",
-                "database",
-                "kek",
-                "session",
-                "refresh",
-                "password",
-                "throttle",
-                "argon2",
-                "keys",
-                "feed",
-                "revoke",
-            ],
-            Self::Gateway => &["authority", "feed", "gateway", "revoke"],
-            Self::Demo(_) => &["authority", "feed", "demo", "database", "revoke"],
+            Self::Authority => {
+                &["database", "kek", "session", "refresh", "password", "throttle", "argon2", "keys", "feed", "revoke"]
+            }
+            Self::Gateway => &["feed", "gateway", "revoke"],
+            Self::Demo(_) => &["feed", "demo", "database", "revoke"],
         };
         of_all.contains(&section) || own.contains(&section)
     }

@@ -3,9 +3,9 @@
 mod audit;
 mod clients;
 mod copy;
-mod examine;
 mod done;
 mod erasure;
+mod examine;
 mod exchange_rules;
 mod gone;
 mod groups;
@@ -50,8 +50,8 @@ use crate::queue::{Queue, Refused};
 pub use self::copy::{Backup, BackupError, BackupTurn, digest_of};
 pub use self::examine::{Examination, known_schema};
 pub use self::lock::holder;
-pub use self::replace::{ReplaceError, Replaced, Replacement};
 pub use self::open::{OpenError, Synchronous, UnknownSynchronous};
+pub use self::replace::{ReplaceError, Replaced, Replacement};
 
 /// The data of one authority. It is this process's alone for as long as this lives.
 pub struct SqliteStore {
@@ -89,9 +89,11 @@ impl SqliteStore {
         let here = Here::with(open::lent(path)?);
         let copies = Copies::default();
         // From here on `Drop` ends what was started, should the rest fail.
-        let writer = writer::start(connection, Arc::clone(&writes), sender, copies.clone()).map_err(|e| OpenError::thread(path, &e))?;
+        let writer = writer::start(connection, Arc::clone(&writes), sender, copies.clone())
+            .map_err(|e| OpenError::thread(path, &e))?;
         let running = Running { readers: Vec::new(), writer, lock };
-        let store = Self { path: path.to_owned(), here, reads, writes, head, copies, running: Mutex::new(Some(running)) };
+        let store =
+            Self { path: path.to_owned(), here, reads, writes, head, copies, running: Mutex::new(Some(running)) };
         for thread in readers::start(readers, &store.reads) {
             let thread = thread.map_err(|e| OpenError::thread(path, &e))?;
             if let Some(running) = store.running.lock().as_mut() {

@@ -202,6 +202,7 @@ pub(super) fn writer(path: &Path, synchronous: Synchronous) -> Result<(Connectio
     connection.pragma_update(None, "foreign_keys", true).map_err(|e| sqlite(&e))?;
     // A row that `REPLACE` takes away counts as deleted: what refuses that, refuses this.
     connection.pragma_update(None, "recursive_triggers", true).map_err(|e| sqlite(&e))?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE).map_err(|e| sqlite(&e))?;
     // The writer's thread does it when no caller waits for it.
     connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(|e| sqlite(&e))?;
     let head: i64 = connection.query_row("SELECT head FROM log", [], |row| row.get(0)).map_err(|e| sqlite(&e))?;
@@ -238,6 +239,10 @@ const APPLICATION_ID: i32 = 0x5072_706B;
 
 /// How long a connection waits for another one of ours: at a checkpoint, or while the WAL is recovered.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// KiB, as SQLite counts them, below zero: the inner pages of every index of some million sessions, and those of the
+/// sessions that are refreshed by now. Only the writer's pages outlive a commit.
+const WRITER_CACHE: i32 = -32 * 1024;
 
 /// Each keeps 2 MiB of pages in memory.
 const MOST_LENT: usize = 16;

@@ -285,8 +285,9 @@ mod tests {
 
     fn ring(kid: &str) -> Arc<KeyRing> {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let jwks =
-            format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{kid}","alg":"EdDSA","use":"sig"}}]}}"#);
+        let jwks = format!(
+            r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{kid}","alg":"EdDSA","use":"sig"}}]}}"#
+        );
         Arc::new(KeyRing::from_jwks(jwks.as_bytes()).unwrap())
     }
 

@@ -209,11 +209,7 @@ impl View {
             self.lease_end().as_nanos(),
         ];
         for audience in &self.audiences {
-            digest.extend([
-                audience.changed(),
-                *audience.ring.seq.lock(),
-                *audience.policy.seq.lock(),
-            ]);
+            digest.extend([audience.changed(), *audience.ring.seq.lock(), *audience.policy.seq.lock()]);
         }
         for (key, seq, until) in self.index.entries() {
             digest.extend([key, seq, u64::from(until)]);

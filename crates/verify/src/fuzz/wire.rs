@@ -76,6 +76,8 @@ struct World {
 #[derive(Default)]
 struct Shadow {
     events: Vec<(Change, u64, u64)>,
+    /// How many of them were there when the log went back, until a snapshot is whole.
+    lost: Option<usize>,
     applied: u64,
     /// No less than this.
     floor: u64,
@@ -131,6 +133,7 @@ impl World {
                 shadow.waiting.clear();
                 shadow.asked.clear();
                 // They stay until others come, whatever the position of those.
+                shadow.lost = Some(shadow.events.len());
                 shadow.rings.values_mut().chain(shadow.policies.values_mut()).for_each(|(seq, _)| *seq = 0);
                 return "start afresh";
             }
@@ -183,6 +186,7 @@ impl World {
         let is_snapshot = batch.from == 0;
         batch.events.into_iter().for_each(|event| shadow.remember(event));
         if is_whole {
+            shadow.forget_lost();
             shadow.applied = batch.to;
             shadow.settle();
         }
@@ -210,6 +214,16 @@ impl Shadow {
             Change::PolicyChanged { aud, table } => newest(&mut self.policies, aud, table.0.keys().cloned().collect()),
             _ => self.events.push((change, seq, until)),
         }
+    }
+
+    /// An `all_changed` of the lost part of the log holds until a snapshot has told which one there is.
+    fn forget_lost(&mut self) {
+        let mut lost = self.lost.take().unwrap_or(0);
+        self.events.retain(|(change, ..)| {
+            let is_lost = lost > 0;
+            lost = lost.saturating_sub(1);
+            !is_lost || !matches!(change, Change::AllChanged(_))
+        });
     }
 
     /// Grants count once their head is applied.

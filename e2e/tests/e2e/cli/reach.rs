@@ -31,6 +31,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("DELETE /clients/{id}/roles/{service}/{role}", "role take client:program cars/buyer"),
     ("PUT /groups/{id}/roles/{service}/{role}", "role give group:drivers cars/buyer"),
     ("DELETE /groups/{id}/roles/{service}/{role}", "role take group:drivers cars/buyer"),
+    ("POST /users/import", "import PEOPLE --format csv"),
+    ("GET /users/export", "export FILE"),
     ("GET /sessions", "session list u_1"),
     ("DELETE /sessions/{id}", "session end s_1"),
     ("POST /tokens/revoke", "token revoke --jti j1"),

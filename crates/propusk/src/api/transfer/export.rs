@@ -78,7 +78,7 @@ async fn write_all(args: &ApiArgs, people: &mut People<impl Write>) -> Result<u6
 
 /// What is written, in either form.
 enum People<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Jsonl(W),
 }
 
@@ -89,7 +89,7 @@ impl<W: Write> People<W> {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(to);
                 writer.write_record(COLUMNS).context("the file cannot be written")?;
-                Ok(Self::Csv(writer))
+                Ok(Self::Csv(Box::new(writer)))
             }
         }
     }
