@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::{
-    Synchronous, audit, clients, done, exchange_rules, gone, groups, idempotency, keys, log, open, refresh_tokens, roles,
-    services, sessions, users,
+    Synchronous, audit, clients, done, exchange_rules, gone, groups, idempotency, keys, log, open, refresh_tokens,
+    roles, services, sessions, users,
 };
 
 /// A file, its text and its statements.
@@ -167,7 +167,15 @@ const FILES: &[File] = &[
     (
         "users",
         include_str!("users.rs"),
-        &[users::SELECT, users::SELECT_BY_USERNAME, users::SELECT_PAGE, users::INSERT, users::UPDATE, users::RENEW_PASSWORD_HASH, users::RENAME],
+        &[
+            users::SELECT,
+            users::SELECT_BY_USERNAME,
+            users::SELECT_PAGE,
+            users::INSERT,
+            users::UPDATE,
+            users::RENEW_PASSWORD_HASH,
+            users::RENAME,
+        ],
     ),
 ];
 

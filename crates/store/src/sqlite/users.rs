@@ -22,8 +22,7 @@ pub(super) const INSERT: &str =
 
 pub(super) const UPDATE: &str = "UPDATE users SET email = ?2, password_hash = ?3, disabled = ?4, ended_seq = ?5, version = version + 1 WHERE id = ?1";
 
-pub(super) const RENEW_PASSWORD_HASH: &str =
-    "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+pub(super) const RENEW_PASSWORD_HASH: &str = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
 
 pub(super) const RENAME: &str = "UPDATE OR IGNORE users SET username = ?2, version = version + 1 WHERE id = ?1";
 
