@@ -33,7 +33,7 @@ async fn every_earlier_version_is_brought_up_to_date() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let mut earlier = Connection::open(&path).unwrap();
-        embedded::migrations::runner().set_target(Target::Version(version.into())).run(&mut earlier).unwrap();
+        embedded::migrations::runner().set_target(Target::Version(version)).run(&mut earlier).unwrap();
         earlier.execute_batch(FIRST).unwrap();
         drop(earlier);
         let examination = Examination::of(&path).unwrap();
