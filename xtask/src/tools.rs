@@ -1,11 +1,11 @@
-//! The tools that the test command needs beside cargo. On a developer's machine a missing one is named with the command
-//! that installs it; as root in CI it is installed.
+//! The tools that the test command needs beside cargo. Root on Debian, as in a container or in CI, gets a missing one
+//! installed; anybody else is told the command that does it.
 
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::steps::{in_ci, run};
+use crate::steps::run;
 
 struct Tool {
     what: &'static str,
@@ -55,7 +55,10 @@ pub(crate) fn check() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if in_ci() && is_root() {
+    if is_root() && has_apt() {
+        for tool in &missing {
+            eprintln!("   missing, so it is installed: {}", tool.what);
+        }
         return install(&missing);
     }
     let list: Vec<String> = missing.iter().map(|tool| format!("  {}\n      {}", tool.what, tool.install)).collect();
@@ -83,8 +86,15 @@ fn install(missing: &[&Tool]) -> Result<()> {
     }
 }
 
+fn has_apt() -> bool {
+    succeeds("apt-get", &["--version"])
+}
+
 fn is_there(tool: &Tool) -> bool {
-    let Some((program, arguments)) = tool.probe.split_first() else { return false };
+    tool.probe.split_first().is_some_and(|(program, arguments)| succeeds(program, arguments))
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

@@ -63,6 +63,21 @@ async fn too_many_waiting_reads_are_answered_busy() {
     }
 }
 
+/// Readers that close last cannot take it away.
+#[tokio::test]
+async fn what_is_closed_is_one_file() {
+    for _ in 0..50 {
+        let (store, dir) = fresh();
+        store.write(append).await.unwrap();
+        store.read(|tx| tx.log_state()).await.unwrap();
+        store.read_briefly(|tx| tx.log_state()).await.unwrap();
+        store.close().await;
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with("-wal")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_write_is_done_even_if_its_caller_has_gone() {
     let (store, _dir) = fresh();

@@ -45,8 +45,8 @@ pub struct CacheStats {
 
 /// What can be cached under its text.
 pub(crate) trait Cached {
-    /// The whole text that a hit has to equal.
-    fn text(&self) -> &str;
+    /// Whether this is its whole text.
+    fn is(&self, text: &str) -> bool;
     /// What it takes of memory.
     fn bytes(&self) -> usize;
 }
@@ -120,15 +120,15 @@ impl<T: Cached> Cache<T> {
         found
     }
 
-    /// Puts in what was just verified.
-    pub(crate) fn insert(&self, entry: Arc<T>) {
-        let (hash, bytes) = (self.hash(entry.text()), entry.bytes());
+    /// Puts in what was just verified, under its text.
+    pub(crate) fn insert(&self, text: &str, entry: Arc<T>) {
+        let (hash, bytes) = (self.hash(text), entry.bytes());
         let Some(bucket) = self.bucket(hash) else { return };
         if bytes > self.limits.bytes / 16 {
             return;
         }
         let _writing = bucket.writing.lock();
-        if find(bucket, tag(hash), entry.text()).is_some() {
+        if find(bucket, tag(hash), text).is_some() {
             return;
         }
         // Over the limit of bytes an entry takes the place of another one, or is not kept.
@@ -198,7 +198,7 @@ fn find<T: Cached>(bucket: &Bucket<T>, tag: u32, text: &str) -> Option<Found<T>>
             continue;
         }
         let found = bucket.places.get(place)?.load();
-        if found.as_ref().is_some_and(|entry| entry.text() == text) {
+        if found.as_ref().is_some_and(|entry| entry.is(text)) {
             let used = bucket.used.get(place)?;
             // Written only when it changes: threads that share an entry only read.
             if !used.load(Ordering::Relaxed) {
@@ -292,13 +292,17 @@ mod tests {
     struct Text(String, usize);
 
     impl Cached for Text {
-        fn text(&self) -> &str {
-            &self.0
+        fn is(&self, text: &str) -> bool {
+            self.0 == text
         }
 
         fn bytes(&self) -> usize {
             self.0.len() + self.1
         }
+    }
+
+    fn put(cache: &Cache<Text>, entry: Arc<Text>) {
+        cache.insert(&Arc::clone(&entry).0, entry);
     }
 
     fn entry(text: &str, size: usize) -> Arc<Text> {
@@ -321,7 +325,7 @@ mod tests {
                 let text = if number % 2 == 0 { format!("{number}.{:040}", number / 8) } else { format!("token-{number}") };
                 if insert {
                     let new = shadow.entry(text.clone()).or_insert_with(|| entry(&text, size));
-                    cache.insert(Arc::clone(new));
+                    put(&cache, Arc::clone(new));
                 } else {
                     lookups += 1;
                     if let Some(found) = cache.get(&text) {
@@ -346,14 +350,14 @@ mod tests {
     #[test]
     fn without_entries_it_is_none() {
         let cache = Cache::new(CacheLimits { entries: 0, bytes: 1000 });
-        cache.insert(entry("a", 0));
+        put(&cache, entry("a", 0));
         assert!(cache.get("a").is_none());
     }
 
     #[test]
     fn a_look_up_of_what_is_not_there_evicts_nothing() {
         let cache = Cache::new(CacheLimits { entries: 64, bytes: 1 << 20 });
-        (0..64).for_each(|number| cache.insert(entry(&format!("good-{number}"), 0)));
+        (0..64).for_each(|number| put(&cache, entry(&format!("good-{number}"), 0)));
         let kept =
             |cache: &Cache<Text>| (0..64).filter(|number| cache.get(&format!("good-{number}")).is_some()).count();
         let before = kept(&cache);
@@ -376,7 +380,7 @@ mod tests {
                         let text = format!("{number}");
                         match cache.get(&text) {
                             Some(found) => assert_eq!(found.as_ref().unwrap().1, number),
-                            None => cache.insert(entry(&text, number)),
+                            None => put(&cache, entry(&text, number)),
                         }
                     }
                 })
@@ -400,13 +404,17 @@ mod loom_tests {
     struct Text(String);
 
     impl Cached for Text {
-        fn text(&self) -> &str {
-            &self.0
+        fn is(&self, text: &str) -> bool {
+            self.0 == text
         }
 
         fn bytes(&self) -> usize {
             self.0.len()
         }
+    }
+
+    fn put(cache: &Cache<Text>, entry: Arc<Text>) {
+        cache.insert(&Arc::clone(&entry).0, entry);
     }
 
     /// Texts that differ only before what the hash looks at: each has the bucket and the tag of all others.
@@ -442,20 +450,20 @@ mod loom_tests {
     fn a_look_up_never_yields_another_text() {
         explore(|| {
             let cache = one_bucket(1 << 16);
-            cache.insert(alike(1));
-            cache.insert(alike(2));
+            put(&cache, alike(1));
+            put(&cache, alike(2));
             // It takes the place of one of them.
             let writer = thread::spawn({
                 let cache = Arc::clone(&cache);
-                move || cache.insert(alike(3))
+                move || put(&cache, alike(3))
             });
             for number in [1, 3] {
-                if let Some(found) = cache.get(alike(number).text()) {
-                    assert_eq!(found.as_ref().map(|entry| entry.text().to_owned()), Some(alike(number).0.clone()));
+                if let Some(found) = cache.get(&alike(number).0) {
+                    assert_eq!(found.as_ref().map(|entry| entry.0.clone()), Some(alike(number).0.clone()));
                 }
             }
             writer.join().unwrap();
-            assert!(cache.get(alike(3).text()).is_some());
+            assert!(cache.get(&alike(3).0).is_some());
             check(&cache);
         });
     }
@@ -466,9 +474,9 @@ mod loom_tests {
             let cache = one_bucket(1 << 16);
             let writer = thread::spawn({
                 let cache = Arc::clone(&cache);
-                move || cache.insert(alike(1))
+                move || put(&cache, alike(1))
             });
-            cache.insert(alike(1));
+            put(&cache, alike(1));
             writer.join().unwrap();
             assert_eq!(cache.stats().entries, 1);
             check(&cache);
@@ -480,13 +488,13 @@ mod loom_tests {
         explore(|| {
             // Room for two of them in bytes.
             let cache = one_bucket(16 * 41);
-            cache.insert(alike(1));
-            cache.insert(alike(2));
+            put(&cache, alike(1));
+            put(&cache, alike(2));
             let writer = thread::spawn({
                 let cache = Arc::clone(&cache);
-                move || cache.insert(alike(3))
+                move || put(&cache, alike(3))
             });
-            cache.insert(alike(4));
+            put(&cache, alike(4));
             // Never below nothing, never above what is allowed.
             assert!(cache.held_bytes() <= 16 * 41);
             writer.join().unwrap();
@@ -501,14 +509,14 @@ mod loom_tests {
             let cache = Arc::new(cache);
             let of_bucket = |wanted: u64| {
                 let mut texts = (0..).map(|number: usize| Arc::new(Text(format!("{number}"))));
-                texts.find(|text| cache.hash(text.text()) & 1 == wanted).unwrap()
+                texts.find(|text| cache.hash(&text.0) & 1 == wanted).unwrap()
             };
             let (first, second) = (of_bucket(0), of_bucket(1));
             let writer = thread::spawn({
                 let cache = Arc::clone(&cache);
-                move || cache.insert(first)
+                move || put(&cache, first)
             });
-            cache.insert(second);
+            put(&cache, second);
             writer.join().unwrap();
             assert_eq!(cache.stats().entries, 2);
             check(&cache);

@@ -140,17 +140,17 @@ pub(crate) struct Current {
 impl Permit {
     /// What the token says.
     pub fn claims(&self) -> &AccessClaims {
-        self.known.verified.claims()
+        self.known.verified().claims()
     }
 
     /// The token itself, to be exchanged for one for the next service.
-    pub fn token(&self) -> &RawToken {
-        &self.known.raw
+    pub fn token(&self) -> RawToken {
+        self.known.raw()
     }
 
     /// The key that signed it.
     pub fn kid(&self) -> &str {
-        self.known.verified.kid()
+        self.known.verified().kid()
     }
 
     /// The roles at this service: current ones on an elite endpoint, otherwise at most as old as the report says.

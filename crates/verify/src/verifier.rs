@@ -10,12 +10,11 @@ use crate::cache::{Cache, CacheLimits, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
-use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, Stamp, TokenKeys, View};
+use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, TokenKeys, View};
 use crate::jose::KeyRing;
 use crate::known::{Held, KnownToken};
 use crate::mutant;
 use crate::reason::Reason;
-use crate::secret::RawToken;
 use crate::token::{Profile, VerifiedToken, check_expiry, verify_access_token};
 
 #[cfg(feature = "http")]
@@ -190,7 +189,7 @@ impl Verifier {
 
     /// Nothing, if the permit is of a verifier that has another view.
     fn by_memory_again(&self, permit: &Permit, demand: &Demand) -> Option<Result<Report, Refusal>> {
-        let is_ours = match (self.view(), &permit.known.view) {
+        let is_ours = match (self.view(), permit.known.view()) {
             (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
         };
@@ -221,8 +220,8 @@ impl Verifier {
             reason => reason,
         })?;
         let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
-        let known = Arc::new(known(raw, verified, keys, Some(Arc::clone(view))));
-        self.0.cache.insert(Arc::clone(&known));
+        let known = Arc::new(KnownToken::new(raw, verified, keys, Some(Arc::clone(view))));
+        self.0.cache.insert(raw, Arc::clone(&known));
         Ok(Held::Own(known))
     }
 
@@ -233,7 +232,7 @@ impl Verifier {
             verified => verified,
         }?;
         let keys = TokenKeys::without_view(verified.claims().exp);
-        Ok(Held::Own(Arc::new(known(raw, verified, keys, None))))
+        Ok(Held::Own(Arc::new(KnownToken::new(raw, verified, keys, None))))
     }
 
     fn is_fresh(&self, view: &View) -> bool {
@@ -256,7 +255,7 @@ impl Verifier {
             return Some(Err(reason.into()));
         }
         let needs_state = demand.class == Class::Elite || demand.permission.is_some();
-        let as_of_seq = known.verified.claims().epoch;
+        let as_of_seq = known.verified().claims().epoch;
         (!needs_state).then_some(Ok(Report { class: demand.class, by: By::Memory, as_of_seq, age_ms: 0 }))
     }
 
@@ -264,7 +263,7 @@ impl Verifier {
     fn by_view(&self, view: &View, known: &KnownToken, demand: &Demand) -> Option<Result<Report, Refusal>> {
         let question = Question {
             token: &known.keys,
-            roles: &known.verified.claims().roles,
+            roles: &known.verified().claims().roles,
             permission: demand.permission.as_deref(),
             stamp: Some(&known.stamp),
         };
@@ -318,7 +317,7 @@ impl Verifier {
     async fn ask(&self, known: Held, demand: &Demand) -> Result<Permit, Refusal> {
         let check = self.0.check.as_ref().ok_or(Reason::CheckUnavailable)?;
         let asked_at = self.0.clock.moment();
-        let reply = check.check(vec![CheckItem::of(&known.verified)]).await.map_err(|error| {
+        let reply = check.check(vec![CheckItem::of(known.verified())]).await.map_err(|error| {
             tracing::warn!(%error, "current state cannot be had");
             Reason::CheckUnavailable
         })?;
@@ -326,7 +325,7 @@ impl Verifier {
         let report = Report { class: demand.class, by: By::Online, as_of_seq: reply.as_of_seq, age_ms };
         let refuse = |reason| Err(Refusal { reason, report: Some(report) });
         // Our wall clock may be slow, and what hit the token forgotten where we asked.
-        if known.verified.claims().exp <= reply.floor && !mutant!(NoFloor) {
+        if known.verified().claims().exp <= reply.floor && !mutant!(NoFloor) {
             return refuse(Reason::ExpPast);
         }
         match reply.answers.into_iter().next() {
@@ -341,10 +340,6 @@ impl Verifier {
             }
         }
     }
-}
-
-fn known(raw: &str, verified: VerifiedToken, keys: TokenKeys, view: Option<Arc<View>>) -> KnownToken {
-    KnownToken { stamp: Stamp::default(), raw: RawToken::new(raw), keys, view, verified }
 }
 
 enum Tell {

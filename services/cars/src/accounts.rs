@@ -51,7 +51,7 @@ impl Accounts {
 
     /// A token for `users` that speaks for the buyer and names us as the one who acts (RFC 8693).
     pub(crate) async fn token_for(&self, buyer: &Permit) -> Result<RawToken, ApiError> {
-        let exchanged = self.exchange.exchange(buyer.token(), USERS).await;
+        let exchanged = self.exchange.exchange(&buyer.token(), USERS).await;
         exchanged.map_err(|error| {
             tracing::warn!(%error, "a buyer's token was not exchanged");
             match error {

@@ -90,7 +90,7 @@ impl Authors {
             }
             // It has ended, or something has changed since. A new one may be good all the same.
         }
-        let token = self.exchange.exchange(caller.token(), USERS).await?;
+        let token = self.exchange.exchange(&caller.token(), USERS).await?;
         self.tokens.insert(jti.clone(), token.clone());
         Ok(self.get(&token, ids).await?.error_for_status()?.json().await?)
     }

@@ -123,7 +123,7 @@ impl Users {
             return Ok(Some(known));
         }
         let user_id = caller.claims().sub.clone();
-        let identity = self.authority.identify(caller.token()).await?;
+        let identity = self.authority.identify(&caller.token()).await?;
         // A refresh will tell the client which it is: stale, or over.
         let identity = identity.ok_or_else(|| Refusal::from(Reason::Stale))?;
         let made = self

@@ -38,6 +38,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use propusk_core::store::{StoreError, Tx};
+use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use self::copy::Copies;
@@ -67,7 +68,7 @@ pub struct SqliteStore {
 /// What ends with the store, in this order.
 struct Running {
     readers: Vec<JoinHandle<()>>,
-    writer: JoinHandle<()>,
+    writer: JoinHandle<Connection>,
     lock: DataLock,
 }
 
@@ -195,16 +196,17 @@ impl fmt::Debug for SqliteStore {
 impl Running {
     fn is_this_thread(&self) -> bool {
         let this = std::thread::current().id();
-        self.readers.iter().chain([&self.writer]).any(|thread| thread.thread().id() == this)
+        self.readers.iter().any(|thread| thread.thread().id() == this) || self.writer.thread().id() == this
     }
 
-    /// The writer goes last: its connection is the one that takes the WAL away.
+    /// The writer's connection is closed last: it is the one that takes the WAL away.
     fn join(self) {
-        for thread in self.readers.into_iter().chain([self.writer]) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store ended by a panic");
-            }
+        let readers: Vec<_> = self.readers.into_iter().map(JoinHandle::join).collect();
+        let writer = self.writer.join();
+        if readers.iter().any(Result::is_err) || writer.is_err() {
+            tracing::error!("a thread of the store ended by a panic");
         }
+        drop(writer);
         drop(self.lock);
     }
 }

@@ -24,17 +24,20 @@ use crate::queue::{AbandonOnDrop, Queue};
 /// Most jobs that share a commit: so long may the first of them wait for the others.
 const MAX_GROUP: usize = 256;
 
-/// Starts the thread; it ends when `jobs` is closed and empty.
+/// Starts the thread; it ends when `jobs` is closed and empty, and hands the connection back: whoever closes it last takes
+/// the WAL away, which no reader can.
 pub(super) fn start(
     mut connection: Connection,
     jobs: Arc<Queue<GroupJob>>,
     head: watch::Sender<u64>,
     copies: Copies,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<JoinHandle<Connection>> {
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let jobs = AbandonOnDrop(jobs);
         let wal = WalWatch::on(&mut connection, copies);
-        Writer { connection, jobs: &jobs.0, head, wal, erasure: Erasure::default() }.run();
+        let mut writer = Writer { connection, jobs: &jobs.0, head, wal, erasure: Erasure::default() };
+        writer.run();
+        writer.connection
     })
 }
 

@@ -137,6 +137,12 @@ pub struct TokenKeys {
     exp: u64,
     audience: usize,
     epoch: u64,
+    sought: Box<Sought>,
+}
+
+/// What is looked for in the index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Sought {
     /// Whatever can hit it, in three groups.
     hashes: Vec<KeyHash>,
     /// How many of the first group there are. Refused if there is any: the token, its session.
@@ -287,8 +293,9 @@ impl View {
             exp: claims.exp,
             kid: token.kid(),
         };
-        let keys = self.keys_of_parts(&parts)?;
-        Some(TokenKeys { kid: Some(Arc::clone(token.shared_kid())), ..keys })
+        let mut keys = self.keys_of_parts(&parts)?;
+        keys.sought.kid = Some(Arc::clone(token.shared_kid()));
+        Some(keys)
     }
 
     /// The same for claims that are known to be good; models and simulations have no signatures.
@@ -306,7 +313,8 @@ impl View {
         hashes.push(hash(Kind::SubjectChanged, token.sub));
         hashes.extend(actors().map(|id| hash(Kind::SubjectChanged, id)));
         let key = hash(Kind::Key, token.kid);
-        Some(TokenKeys { exp: token.exp, audience, epoch: token.epoch, hashes, revoked, ended, key, kid: None })
+        let sought = Box::new(Sought { hashes, revoked, ended, key, kid: None });
+        Some(TokenKeys { exp: token.exp, audience, epoch: token.epoch, sought })
     }
 
     /// Reads the index, then the floor: an event that was forgotten before the index was read is below the floor that
@@ -324,19 +332,20 @@ impl View {
     fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
         let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);
-        let (revoked, rest) = token.hashes.split_at_checked(token.revoked).unwrap_or_default();
-        let (ended, changed) = rest.split_at_checked(token.ended).unwrap_or_default();
+        let Sought { hashes, revoked, ended, key, kid } = &*token.sought;
+        let (revoked, rest) = hashes.split_at_checked(*revoked).unwrap_or_default();
+        let (ended, changed) = rest.split_at_checked(*ended).unwrap_or_default();
         if revoked.iter().any(|key| index.get(*key).is_some()) || ended.iter().any(newer) {
             return Judgement::Refused;
         }
         let audience = self.audiences.get(token.audience);
         let all = self.all_changed.load().max(audience.map_or(0, Audience::changed));
-        if changed.iter().any(newer) || token.epoch < all || index.get(token.key).is_some() {
+        if changed.iter().any(newer) || token.epoch < all || index.get(*key).is_some() {
             return Judgement::Stale;
         }
         // A key that was revoked leaves the ring before its event is forgotten: a token that was forged with it, and
         // verified and kept while nobody knew, does not come back to life then.
-        if token.kid.as_ref().is_some_and(|kid| audience.is_none_or(|audience| !audience.has_key(kid))) {
+        if kid.as_ref().is_some_and(|kid| audience.is_none_or(|audience| !audience.has_key(kid))) {
             return Judgement::KeyGone;
         }
         Judgement::Good
@@ -462,8 +471,7 @@ pub struct TokenParts<'a> {
 impl TokenKeys {
     /// Those of a token that no view is asked about.
     pub(crate) fn without_view(exp: u64) -> Self {
-        let (hashes, key) = (Vec::new(), KeyHash::default());
-        Self { exp, audience: usize::MAX, epoch: 0, hashes, revoked: 0, ended: 0, key, kid: None }
+        Self { exp, audience: usize::MAX, epoch: 0, sought: Box::default() }
     }
 
     /// The end of the token, Unix seconds.

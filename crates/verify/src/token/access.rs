@@ -117,3 +117,24 @@ pub(crate) fn check_expiry(exp: u64, profile: &Profile, now_unix: u64) -> Result
     let end = exp.saturating_add(profile.leeway.as_secs());
     if now_unix < end { Ok(()) } else { Err(Reason::ExpPast) }
 }
+
+#[cfg(test)]
+pub(crate) fn verified() -> VerifiedToken {
+    let text = |text: &str| text.to_owned();
+    let claims = AccessClaims {
+        iss: text("i"),
+        sub: text("u_1"),
+        aud: text("cars"),
+        client_id: text("gateway"),
+        iat: 1,
+        exp: 2,
+        nbf: None,
+        jti: text("t"),
+        epoch: 0,
+        roles: Vec::new(),
+        scope: None,
+        sid: None,
+        act: None,
+    };
+    VerifiedToken { claims, kid: "k".into(), alg: Alg::EdDsa }
+}

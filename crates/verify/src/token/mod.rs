@@ -15,3 +15,5 @@ pub use form::{MAX_TOKEN_BYTES, UnverifiedToken};
 pub use crate::reason::{Claim, Reason};
 
 pub(crate) use access::check_expiry;
+#[cfg(test)]
+pub(crate) use access::verified;
