@@ -4,6 +4,7 @@
 //! `CLOCK_MONOTONIC`, and with it [`std::time::Instant`], stands still in a suspended machine, which would make a
 //! lease last beyond its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mutant;
@@ -96,6 +97,52 @@ impl Clock for SystemClock {
 
     fn unix_seconds(&self) -> u64 {
         coarse::unix_seconds()
+    }
+}
+
+/// The clocks to decide by. The machine's own are called directly, which the hot path notices.
+pub(crate) enum Clocks {
+    System,
+    Given(Arc<dyn Clock>),
+}
+
+impl Clocks {
+    pub(crate) fn get(&self) -> &dyn Clock {
+        match self {
+            Self::System => &SystemClock,
+            Self::Given(clock) => &**clock,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn coarse(&self) -> (Moment, u64) {
+        match self {
+            Self::System => SystemClock.coarse(),
+            Self::Given(clock) => clock.coarse(),
+        }
+    }
+
+    /// The wall clock first: the one that leases are judged by is read last.
+    #[inline(always)]
+    pub(crate) fn exact(&self) -> (Moment, u64) {
+        let unix_seconds = self.unix_seconds();
+        (self.moment(), unix_seconds)
+    }
+
+    #[inline(always)]
+    pub(crate) fn moment(&self) -> Moment {
+        match self {
+            Self::System => SystemClock.moment(),
+            Self::Given(clock) => clock.moment(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        match self {
+            Self::System => SystemClock.unix_seconds(),
+            Self::Given(clock) => clock.unix_seconds(),
+        }
     }
 }
 

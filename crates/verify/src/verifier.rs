@@ -1,14 +1,15 @@
 //! The verifier: told once whose tokens it takes and for whom they have to be, then asked for each request.
 
+mod builder;
+mod key_source;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use crate::cache::{Cache, CacheLimits, CacheStats};
+use crate::cache::{Cache, CacheStats};
 use crate::check::{CheckItem, CheckVerdict, OnlineCheck};
-use crate::clock::{Clock, Moment, SystemClock};
+use crate::clock::{Clock, Clocks, Moment};
 use crate::decision::{By, Class, Current, Demand, PastBound, Permit, Refusal, Report};
 use crate::feed::{Drift, EndpointDecision, Judgement, Outcome, Question, TokenKeys, View};
 use crate::jose::KeyRing;
@@ -17,8 +18,10 @@ use crate::mutant;
 use crate::reason::Reason;
 use crate::token::{Profile, VerifiedToken, check_expiry, verify_access_token};
 
+pub use self::builder::{Builder, NeedsAudience, NeedsIssuer, NeedsKeys};
 #[cfg(feature = "http")]
-pub use crate::http_client::JwksUrlError;
+pub use self::key_source::JwksUrlError;
+pub use self::key_source::KeySource;
 
 /// Decides on access tokens for one audience. Cheap to clone; all clones share what is in memory.
 ///
@@ -53,52 +56,6 @@ struct Inner {
     clock: Clocks,
 }
 
-/// The clocks to decide by. The machine's own are called directly.
-enum Clocks {
-    System,
-    Given(Arc<dyn Clock>),
-}
-
-impl Clocks {
-    fn get(&self) -> &dyn Clock {
-        match self {
-            Self::System => &SystemClock,
-            Self::Given(clock) => &**clock,
-        }
-    }
-
-    #[inline(always)]
-    fn coarse(&self) -> (Moment, u64) {
-        match self {
-            Self::System => SystemClock.coarse(),
-            Self::Given(clock) => clock.coarse(),
-        }
-    }
-
-    /// The wall clock first: the one that leases are judged by is read last.
-    #[inline(always)]
-    fn exact(&self) -> (Moment, u64) {
-        let unix_seconds = self.unix_seconds();
-        (self.moment(), unix_seconds)
-    }
-
-    #[inline(always)]
-    fn moment(&self) -> Moment {
-        match self {
-            Self::System => SystemClock.moment(),
-            Self::Given(clock) => clock.moment(),
-        }
-    }
-
-    #[inline(always)]
-    fn unix_seconds(&self) -> u64 {
-        match self {
-            Self::System => SystemClock.unix_seconds(),
-            Self::Given(clock) => clock.unix_seconds(),
-        }
-    }
-}
-
 /// Where keys and revocations come from.
 enum State {
     /// Both from the feed.
@@ -116,7 +73,7 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Begins with the issuer, then the audience, then where keys come from: none of them has a default.
     pub fn builder() -> NeedsIssuer {
-        NeedsIssuer(())
+        NeedsIssuer::new()
     }
 
     /// The audience whose tokens it takes.
@@ -355,212 +312,4 @@ fn report(class: Class, by: By, outcome: &Outcome) -> Report {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A builder that lacks the issuer.
-#[derive(Debug)]
-pub struct NeedsIssuer(());
-
-/// A builder that lacks the audience.
-#[derive(Debug)]
-pub struct NeedsAudience(String);
-
-/// A builder that lacks a source of keys.
-#[derive(Debug)]
-pub struct NeedsKeys(Profile);
-
-/// A builder that has what it needs.
-pub struct Builder(Inner);
-
-impl NeedsIssuer {
-    /// The one issuer (`iss`), compared exactly.
-    pub fn issuer(self, issuer: impl Into<String>) -> NeedsAudience {
-        NeedsAudience(issuer.into())
-    }
-}
-
-impl NeedsAudience {
-    /// Our own service id (`aud`), compared exactly.
-    pub fn audience(self, audience: impl Into<String>) -> NeedsKeys {
-        NeedsKeys(Profile { issuer: self.0, audience: audience.into(), leeway: Duration::from_secs(5) })
-    }
-}
-
-impl NeedsKeys {
-    /// Keys alone: revocations are seen by elite endpoints only, and only with [`Builder::check`].
-    pub fn keys(self, keys: KeySource) -> Builder {
-        self.with(State::Keys(keys))
-    }
-
-    /// Keys, policies and revocations from a view that somebody keeps up to date.
-    ///
-    /// # Panics
-    /// When the view is not of this audience.
-    #[expect(
-        clippy::expect_used,
-        reason = "a verifier of an audience that its feed does not have is a mistake in code"
-    )]
-    pub fn view(self, view: Arc<View>) -> Builder {
-        let audience = view.audience(&self.0.audience).expect("the feed follows this audience");
-        self.with(State::View { view, audience })
-    }
-
-    /// Keys, policies, revocations, leases and online checks, all from the authority's feed.
-    ///
-    /// # Panics
-    /// When the feed does not follow this audience.
-    #[cfg(feature = "grpc")]
-    pub fn feed(self, feed: &crate::feed::Feed) -> Builder {
-        let mut builder = self.view(Arc::clone(feed.view()));
-        builder.0.drift = feed.drift();
-        builder.check(Arc::new(feed.client().clone()))
-    }
-
-    fn with(self, state: State) -> Builder {
-        Builder(Inner {
-            profile: self.0,
-            state,
-            check: None,
-            max_staleness: Duration::from_secs(5),
-            drift: Drift::default(),
-            fresh_for_ns: 0,
-            past_bound: PastBound::default(),
-            debug_headers: false,
-            cache: Cache::new(CacheLimits::default()),
-            clock: Clocks::System,
-        })
-    }
-}
-
-impl Builder {
-    /// Whom to ask about current state. Without one, what needs it is answered 503.
-    #[must_use]
-    pub fn check(mut self, check: Arc<dyn OnlineCheck>) -> Self {
-        self.0.check = Some(check);
-        self
-    }
-
-    /// How far wall clocks may differ, for `exp`, `nbf` and `iat`; 5 s by default.
-    #[must_use]
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.0.profile.leeway = leeway;
-        self
-    }
-
-    /// How old the view may be for an ordinary endpoint; 5 s by default.
-    #[must_use]
-    pub fn max_staleness(mut self, bound: Duration) -> Self {
-        self.0.max_staleness = bound;
-        self
-    }
-
-    /// What ordinary endpoints do past that bound, unless their route says otherwise.
-    #[must_use]
-    pub fn past_bound(mut self, policy: PastBound) -> Self {
-        self.0.past_bound = policy;
-        self
-    }
-
-    /// Tells in each answer how its decision came about (`Propusk-Decision`).
-    #[must_use]
-    pub fn debug_headers(mut self, on: bool) -> Self {
-        self.0.debug_headers = on;
-        self
-    }
-
-    /// How many verified tokens are kept; see [`CacheLimits`] for the default.
-    #[must_use]
-    pub fn cache(mut self, limits: CacheLimits) -> Self {
-        self.0.cache = Cache::new(limits);
-        self
-    }
-
-    /// Other clocks than the machine's.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.0.clock = Clocks::Given(clock);
-        self
-    }
-
-    /// The verifier.
-    pub fn build(mut self) -> Verifier {
-        self.0.fresh_for_ns = Moment::BEGINNING.plus(self.0.drift.shorten(self.0.max_staleness)).as_nanos();
-        Verifier(Arc::new(self.0))
-    }
-}
-
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("profile", &self.0.profile).finish_non_exhaustive()
-    }
-}
-
-/// Where a verifier that follows no feed has its keys from.
-#[derive(Clone)]
-pub struct KeySource(Source);
-
-#[derive(Clone)]
-enum Source {
-    Shared(Arc<ArcSwap<KeyRing>>),
-    #[cfg(feature = "http")]
-    Url(Arc<crate::http_client::JwksUrl>),
-}
-
-impl std::fmt::Debug for KeySource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match &self.0 {
-            Source::Shared(_) => "KeySource::Shared",
-            #[cfg(feature = "http")]
-            Source::Url(_) => "KeySource::Url",
-        })
-    }
-}
-
-impl KeySource {
-    /// Keys that never change.
-    pub fn fixed(ring: KeyRing) -> Self {
-        Self::shared(Arc::new(ArcSwap::from_pointee(ring)))
-    }
-
-    /// Keys that somebody else keeps up to date.
-    pub fn shared(ring: Arc<ArcSwap<KeyRing>>) -> Self {
-        Self(Source::Shared(ring))
-    }
-
-    /// A JWK Set at a URL (RFC 7517), fetched at first use and again when it has aged, or, at most every 30 s, when a
-    /// token names a key that is not in it. Keys that are known are kept while it cannot be fetched.
-    ///
-    /// # Errors
-    /// [`JwksUrlError`].
-    #[cfg(feature = "http")]
-    pub fn jwks_url(url: &str) -> Result<Self, JwksUrlError> {
-        Self::jwks_url_trusting(url, None)
-    }
-
-    /// The same, trusting only the certificates in `roots_pem` where it is given.
-    ///
-    /// # Errors
-    /// [`JwksUrlError`].
-    #[cfg(feature = "http")]
-    pub fn jwks_url_trusting(url: &str, roots_pem: Option<&str>) -> Result<Self, JwksUrlError> {
-        crate::http_client::JwksUrl::new(url, roots_pem).map(|source| Self(Source::Url(Arc::new(source))))
-    }
-
-    async fn ring(&self) -> Result<Arc<KeyRing>, Reason> {
-        match &self.0 {
-            Source::Shared(ring) => Ok(ring.load_full()),
-            #[cfg(feature = "http")]
-            Source::Url(url) => url.ring().await.ok_or(Reason::KidUnavailable),
-        }
-    }
-
-    /// A key is missing: fetches again if that is not too much to ask.
-    #[cfg_attr(not(feature = "http"), expect(clippy::unused_async, reason = "only a URL is waited for"))]
-    async fn look_again(&self) -> Result<Arc<KeyRing>, Reason> {
-        match &self.0 {
-            Source::Shared(_) => Err(Reason::KidUnknown),
-            #[cfg(feature = "http")]
-            Source::Url(url) => url.look_again().await,
-        }
-    }
 }
