@@ -66,7 +66,8 @@ struct Whole {
 
 /// Keys are drawn first and written in their order: at random, each row would be a page of the disk.
 async fn fill(store: &SqliteStore, people: usize) -> Result<Vec<Person>> {
-    const OF_A_COMMIT: usize = 20_000;
+    // A savepoint in a long job walks along all pages that the job has changed.
+    const OF_A_COMMIT: usize = 500;
     let mut users: Vec<UserId> = (0..people).map(|_| UserId::generate(&SystemRandom)).collect();
     let mut sessions: Vec<SessionId> = (0..people).map(|_| SessionId::generate(&SystemRandom)).collect();
     let new_token = |_| PlainSecret::generate(REFRESH_TOKEN_PREFIX, &SystemRandom);

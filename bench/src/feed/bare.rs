@@ -43,7 +43,8 @@ pub(crate) fn env() -> Env<'static> {
 
 /// Fills a store with so many revocations that are all alive, in a few large commits.
 pub(crate) async fn fill(store: &SqliteStore, count: usize) -> Result<()> {
-    const OF_A_COMMIT: usize = 20_000;
+    // A savepoint in a long job walks along all pages that the job has changed.
+    const OF_A_COMMIT: usize = 500;
     let mut left = count;
     while left > 0 {
         let now = left.min(OF_A_COMMIT);
