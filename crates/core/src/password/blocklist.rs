@@ -5,8 +5,8 @@
 //! counts up or down, is expected just as much: it is how people make a short word as long as the rules want it.
 //!
 //! The common ones are built in as hashes, 240 kB that are read from the binary where they are needed and never
-//! unpacked: they cost no memory of their own. They are those of the crate `zxcvbn`; `cargo xtask passwords` writes the
-//! file anew.
+//! unpacked: they cost no memory of their own. They are those of the crate `zxcvbn` (MIT); `cargo xtask passwords`
+//! writes the file anew.
 
 use std::fmt;
 use std::sync::Arc;
