@@ -24,8 +24,8 @@ const PER_SECOND: usize = 1000;
 /// Callers of a real system are not endless either.
 const MOST_IN_FLIGHT: usize = 512;
 /// Memory that may come in a minute of this load, beyond what the first quarter of it took: caches that were not full
-/// yet, the 32 MiB of pages that the store's writer keeps above all.
-const MOST_GROWTH_MIB: f64 = 40.0;
+/// yet. What grows with the number of revocations would be several times this.
+const MOST_GROWTH_MIB: f64 = 8.0;
 
 /// A call that was answered.
 struct Call {

@@ -9,9 +9,7 @@ use http::{HeaderMap, HeaderValue, header};
 use propusk_core::env::Env;
 use propusk_core::introspection::{self, Active};
 use propusk_core::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
-use propusk_core::settings::Settings;
 use propusk_core::store::{Client, Tx};
-use propusk_verify::token::VerifiedToken;
 use serde_json::json;
 
 use super::client_auth;
@@ -26,10 +24,10 @@ pub(super) async fn handle(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, OAuthError> {
-    let asked = Asked::of(&app, form.get("token"));
-    let settings = Arc::clone(&app.settings);
-    let active = client_auth::answer_to(&app, &origin, &headers, &form, move |tx, env, client| {
-        look_up(tx, env, &settings, &client, &asked)
+    let (shared, token) = (Arc::clone(&app), form.get("token").map(str::to_owned));
+    let active = client_auth::answer_to(&app, &origin, &headers, &form, move |tx, env, client| match &token {
+        Some(token) => look_up(tx, env, &shared, &client, token),
+        None => Err(OAuthError::missing("token")),
     })
     .await?;
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -39,38 +37,15 @@ pub(super) async fn handle(
     })
 }
 
-/// What is asked about.
-enum Asked {
-    Nothing,
-    Refresh(PlainSecret),
-    Access(Arc<VerifiedToken>),
-    /// No token of ours.
-    Other,
-}
-
-impl Asked {
-    /// A token that was verified before costs no signature check.
-    fn of(app: &App, token: Option<&str>) -> Self {
-        match token {
-            None => Self::Nothing,
-            Some(token) if token.starts_with(REFRESH_TOKEN_PREFIX) => Self::Refresh(PlainSecret::presented(token)),
-            Some(token) => app.verify_any(token).map_or(Self::Other, Self::Access),
-        }
+/// In the snapshot in which the client was authenticated, and not before: to others nothing is said, and for them no
+/// signature is checked.
+fn look_up(tx: &dyn Tx, env: Env<'_>, app: &App, client: &Client, token: &str) -> Result<Option<Active>, OAuthError> {
+    if token.starts_with(REFRESH_TOKEN_PREFIX) {
+        let token = PlainSecret::presented(token);
+        return Ok(introspection::refresh_token(tx, env, &app.settings.issuer, client, &token)?);
     }
-}
-
-/// In the snapshot in which the client was authenticated, and not before: to others nothing is said.
-fn look_up(
-    tx: &dyn Tx,
-    env: Env<'_>,
-    settings: &Settings,
-    client: &Client,
-    asked: &Asked,
-) -> Result<Option<Active>, OAuthError> {
-    Ok(match asked {
-        Asked::Nothing => return Err(OAuthError::missing("token")),
-        Asked::Refresh(token) => introspection::refresh_token(tx, env, &settings.issuer, client, token)?,
-        Asked::Access(token) => introspection::access_token(tx, client, token)?,
-        Asked::Other => None,
-    })
+    match app.verify_any(token) {
+        Ok(token) => Ok(introspection::access_token(tx, client, &token)?),
+        Err(_) => Ok(None),
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 }
 
 /// The hash of a kind and an id; never 0, which marks an empty slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyHash(u64);
 
 /// How many segments there are, as a power of two, and how many slots each has at first. Models, which copy whole views at

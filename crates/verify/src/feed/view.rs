@@ -143,16 +143,22 @@ pub struct TokenKeys {
 /// What is looked for in the index.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Sought {
-    /// Whatever can hit it, in three groups.
-    hashes: Vec<KeyHash>,
-    /// How many of the first group there are. Refused if there is any: the token, its session.
-    revoked: usize,
-    /// How many of the second. Refused if newer than the epoch: subject, client, actors. Those of the rest make it stale if
-    /// they are newer: subject, actors.
-    ended: usize,
-    key: KeyHash,
+    hits: Vec<(Hit, KeyHash)>,
     /// The key's name, of a token that has a signature.
     kid: Option<Arc<str>>,
+}
+
+/// What an entry of the index does to a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    /// The token or its session: refused.
+    Revoked,
+    /// Subject, client or an actor: refused, if it is newer than the token's epoch.
+    Ended,
+    /// Subject or an actor: stale, if it is newer than the token's epoch.
+    Changed,
+    /// The key: stale.
+    Key,
 }
 
 impl View {
@@ -303,17 +309,16 @@ impl View {
         let hash = |kind, id: &str| self.index.hash(kind, id);
         let actors = || token.actors.iter().copied();
         let audience = self.audience(token.aud)?;
-        let mut hashes = Vec::with_capacity(5 + 2 * token.actors.len());
-        hashes.push(hash(Kind::Token, token.jti));
-        hashes.extend(token.sid.map(|sid| hash(Kind::Session, sid)));
-        let revoked = hashes.len();
-        hashes.extend([token.sub, token.client_id].map(|id| hash(Kind::SubjectEnded, id)));
-        hashes.extend(actors().map(|id| hash(Kind::SubjectEnded, id)));
-        let ended = hashes.len() - revoked;
-        hashes.push(hash(Kind::SubjectChanged, token.sub));
-        hashes.extend(actors().map(|id| hash(Kind::SubjectChanged, id)));
-        let key = hash(Kind::Key, token.kid);
-        let sought = Box::new(Sought { hashes, revoked, ended, key, kid: None });
+        let mut hits = Vec::with_capacity(6 + 2 * token.actors.len());
+        hits.push((Hit::Revoked, hash(Kind::Token, token.jti)));
+        hits.extend(token.sid.map(|sid| (Hit::Revoked, hash(Kind::Session, sid))));
+        hits.push((Hit::Ended, hash(Kind::SubjectEnded, token.client_id)));
+        for id in std::iter::once(token.sub).chain(actors()) {
+            hits.push((Hit::Ended, hash(Kind::SubjectEnded, id)));
+            hits.push((Hit::Changed, hash(Kind::SubjectChanged, id)));
+        }
+        hits.push((Hit::Key, hash(Kind::Key, token.kid)));
+        let sought = Box::new(Sought { hits, kid: None });
         Some(TokenKeys { exp: token.exp, audience, epoch: token.epoch, sought })
     }
 
@@ -331,21 +336,26 @@ impl View {
 
     fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
-        let newer = |key: &KeyHash| index.get(*key).is_some_and(|seq| token.epoch < seq);
-        let Sought { hashes, revoked, ended, key, kid } = &*token.sought;
-        let (revoked, rest) = hashes.split_at_checked(*revoked).unwrap_or_default();
-        let (ended, changed) = rest.split_at_checked(*ended).unwrap_or_default();
-        if revoked.iter().any(|key| index.get(*key).is_some()) || ended.iter().any(newer) {
-            return Judgement::Refused;
-        }
         let audience = self.audiences.get(token.audience);
+        let mut is_stale = false;
+        for (hit, key) in &token.sought.hits {
+            let Some(seq) = index.get(*key) else { continue };
+            match hit {
+                Hit::Revoked => return Judgement::Refused,
+                Hit::Ended if token.epoch < seq => return Judgement::Refused,
+                Hit::Changed if token.epoch < seq => is_stale = true,
+                Hit::Key => is_stale = true,
+                Hit::Ended | Hit::Changed => {}
+            }
+        }
         let all = self.all_changed.load().max(audience.map_or(0, Audience::changed));
-        if changed.iter().any(newer) || token.epoch < all || index.get(*key).is_some() {
+        if is_stale || token.epoch < all {
             return Judgement::Stale;
         }
         // A key that was revoked leaves the ring before its event is forgotten: a token that was forged with it, and
         // verified and kept while nobody knew, does not come back to life then.
-        if kid.as_ref().is_some_and(|kid| audience.is_none_or(|audience| !audience.has_key(kid))) {
+        let kid = token.sought.kid.as_ref();
+        if kid.is_some_and(|kid| audience.is_none_or(|audience| !audience.has_key(kid))) {
             return Judgement::KeyGone;
         }
         Judgement::Good
