@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result};
 use propusk_core::env::{Env, SystemClock, SystemRandom};
 use propusk_core::id::{SessionId, UserId};
 use propusk_core::password::{Password, PasswordHasher};
-use propusk_core::secret::{HashedSecret, PlainSecret, REFRESH_TOKEN_PREFIX};
+use propusk_core::refresh_token;
+use propusk_core::secret::HashedSecret;
 use propusk_core::settings::Settings;
-use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, Tx, User};
+use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, Tx, User};
 use propusk_server::demo;
 use propusk_store::{SqliteStore, Synchronous};
 
@@ -60,7 +61,7 @@ impl World {
 struct Whole {
     user: UserId,
     username: String,
-    session: SessionId,
+    place: TokenPlace,
     hash: HashedSecret,
 }
 
@@ -70,20 +71,18 @@ async fn fill(store: &SqliteStore, people: usize) -> Result<Vec<Person>> {
     const OF_A_COMMIT: usize = 500;
     let mut users: Vec<UserId> = (0..people).map(|_| UserId::generate(&SystemRandom)).collect();
     let mut sessions: Vec<SessionId> = (0..people).map(|_| SessionId::generate(&SystemRandom)).collect();
-    let new_token = |_| PlainSecret::generate(REFRESH_TOKEN_PREFIX, &SystemRandom);
-    let mut tokens: Vec<_> = (0..people).map(new_token).map(|plain| (plain.hash(), plain)).collect();
     users.sort_unstable();
     sessions.sort_unstable();
-    tokens.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
     let mut known = Vec::new();
-    let mut all =
-        users.into_iter().zip(sessions).zip(tokens).enumerate().map(|(n, ((user, session), (hash, plain)))| {
-            let username = format!("p{n:07}");
-            if n % (people / KNOWN) == 0 && known.len() < KNOWN {
-                known.push(Person { username: username.clone(), refresh_token: plain.expose().to_owned() });
-            }
-            Whole { user, username, session, hash }
-        });
+    let mut all = users.into_iter().zip(sessions).enumerate().map(|(n, (user, session_id))| {
+        let username = format!("p{n:07}");
+        let place = TokenPlace { session_id, number: 0 };
+        let plain = refresh_token::generate(&place, &SystemRandom);
+        if n % (people / KNOWN) == 0 && known.len() < KNOWN {
+            known.push(Person { username: username.clone(), refresh_token: plain.expose().to_owned() });
+        }
+        Whole { user, username, place, hash: plain.hash() }
+    });
     let password_hash = password_hash()?;
     loop {
         let part: Vec<Whole> = all.by_ref().take(OF_A_COMMIT).collect();
@@ -112,7 +111,7 @@ fn insert(tx: &mut dyn Tx, person: Whole, password_hash: &str) -> Result<(), Sto
         version: 1,
     })?;
     tx.insert_session(&Session {
-        id: person.session.clone(),
+        id: person.place.session_id.clone(),
         user_id: person.user,
         client_id: SIGN_IN.parse().map_err(StoreError::failed)?,
         epoch: tx.log_state()?.head,
@@ -124,8 +123,8 @@ fn insert(tx: &mut dyn Tx, person: Whole, password_hash: &str) -> Result<(), Sto
         ended_at: None,
         origin: SessionOrigin { address: Some("192.0.2.1".to_owned()), user_agent: Some("Mozilla/5.0".to_owned()) },
     })?;
-    let (hash, session_id) = (person.hash, person.session);
-    tx.insert_refresh_token(&RefreshToken { hash, session_id, created_at: now, rotation: None })
+    let Whole { place, hash, .. } = person;
+    tx.insert_refresh_token(&RefreshToken { place, hash, created_at: now, rotation: None })
 }
 
 /// With the product's default parameters.

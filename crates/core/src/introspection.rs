@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::env::Env;
 use crate::id::{ServiceId, Subject, UserId};
 use crate::log::{self, Standing};
+use crate::refresh_token;
 use crate::roles;
 use crate::secret::PlainSecret;
 use crate::sessions;
@@ -96,10 +97,12 @@ pub fn refresh_token(
     asking: &Client,
     presented: &PlainSecret,
 ) -> Result<Option<Active>, StoreError> {
-    let Some(token) = tx.refresh_token(&presented.hash())?.filter(|token| token.rotation.is_none()) else {
+    let Some(token) = refresh_token::find(tx, presented)?.filter(|token| token.rotation.is_none()) else {
         return Ok(None);
     };
-    let Some(session) = sessions::of_refresh_token(tx, &token.hash, &asking.id)? else { return Ok(None) };
+    let Some(session) = tx.session(&token.place.session_id)?.filter(|session| session.client_id == asking.id) else {
+        return Ok(None);
+    };
     if !sessions::is_usable(tx, env, &session)? {
         return Ok(None);
     }

@@ -22,6 +22,7 @@ pub mod log;
 pub mod mint;
 pub mod password;
 pub mod recovery;
+pub mod refresh_token;
 pub mod registration;
 pub mod revocation;
 pub mod roles;

@@ -22,7 +22,7 @@ pub fn refresh_token(
     client: &ClientId,
     presented: &PlainSecret,
 ) -> Result<Option<u64>, StoreError> {
-    match sessions::of_refresh_token(tx, &presented.hash(), client)? {
+    match sessions::of_refresh_token(tx, presented, client)? {
         Some(session) => sessions::end(tx, env, actor, "session_ended", &session.id),
         None => Ok(None),
     }

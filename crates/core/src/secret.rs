@@ -23,8 +23,6 @@ pub struct HashedSecret([u8; 32]);
 
 /// The prefix of client secrets.
 pub const CLIENT_SECRET_PREFIX: &str = "psk_";
-/// The prefix of refresh tokens.
-pub const REFRESH_TOKEN_PREFIX: &str = "prt_";
 
 impl PlainSecret {
     /// A new secret of the kind that `prefix` names.
@@ -124,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_successor_opens_only_with_its_predecessor() {
-        let [first, second, other] = [0; 3].map(|_| PlainSecret::generate(REFRESH_TOKEN_PREFIX, &SystemRandom));
+        let [first, second, other] = [0; 3].map(|_| PlainSecret::generate("prt_", &SystemRandom));
         let sealed = first.seal(&second).unwrap();
         assert_eq!(first.open(&sealed).unwrap(), second);
         assert_eq!(other.open(&sealed), Err(SealError));

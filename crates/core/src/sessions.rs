@@ -7,9 +7,10 @@ use crate::grants::TokenSet;
 use crate::id::{ClientId, SessionId, Subject, UserId};
 use crate::log::{self, Change};
 use crate::mint::{self, MintError, MintRequest};
-use crate::secret::{HashedSecret, PlainSecret, REFRESH_TOKEN_PREFIX};
+use crate::refresh_token;
+use crate::secret::PlainSecret;
 use crate::settings::Settings;
-use crate::store::{AuditEntry, RefreshToken, Service, Session, SessionOrigin, StoreError, Tx};
+use crate::store::{AuditEntry, RefreshToken, Service, Session, SessionOrigin, StoreError, TokenPlace, Tx};
 
 /// A person whose password was checked against the hash that was read.
 #[derive(Debug, Clone)]
@@ -77,13 +78,9 @@ pub fn open(
         origin: new.origin,
     };
     tx.insert_session(&session)?;
-    let refresh = PlainSecret::generate(REFRESH_TOKEN_PREFIX, env.random);
-    tx.insert_refresh_token(&RefreshToken {
-        hash: refresh.hash(),
-        session_id: session.id.clone(),
-        created_at: env.now,
-        rotation: None,
-    })?;
+    let place = TokenPlace { session_id: session.id.clone(), number: 0 };
+    let refresh = refresh_token::generate(&place, env.random);
+    tx.insert_refresh_token(&RefreshToken { place, hash: refresh.hash(), created_at: env.now, rotation: None })?;
     let request = MintRequest {
         subject: Subject::User(user.id.clone()),
         client: new.client_id,
@@ -145,9 +142,13 @@ pub fn end(
 ///
 /// # Errors
 /// When the store fails.
-pub fn of_refresh_token(tx: &dyn Tx, hash: &HashedSecret, client: &ClientId) -> Result<Option<Session>, StoreError> {
-    let Some(token) = tx.refresh_token(hash)? else { return Ok(None) };
-    Ok(tx.session(&token.session_id)?.filter(|session| session.client_id == *client))
+pub fn of_refresh_token(
+    tx: &dyn Tx,
+    presented: &PlainSecret,
+    client: &ClientId,
+) -> Result<Option<Session>, StoreError> {
+    let Some(token) = refresh_token::find(tx, presented)? else { return Ok(None) };
+    Ok(tx.session(&token.place.session_id)?.filter(|session| session.client_id == *client))
 }
 
 /// The id of the built-in client of the JSON calls.

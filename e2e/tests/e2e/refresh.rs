@@ -156,6 +156,37 @@ fn a_used_token_at_another_client_has_leaked_and_ends_the_family() {
     });
 }
 
+/// A token names its session, which every service sees as `sid`: knowing it is worth nothing.
+#[test]
+fn a_made_up_token_that_names_a_session_yields_nothing_and_ends_nothing() {
+    run(async {
+        let system = &*PLAIN;
+        let person = system.register("named").await;
+        let first = system.login(&person, "cars").await;
+        let second = Tokens::of(system.refresh(&first.refresh, Some("cars")).await);
+        let (used, secret) = first.refresh.rsplit_once('.').unwrap();
+        let (live, other_secret) = second.refresh.rsplit_once('.').unwrap();
+        let random = "A".repeat(secret.len());
+        for made_up in [
+            format!("{used}.{random}"),
+            format!("{live}.{random}"),
+            format!("{live}.{secret}"),
+            format!("{used}.{other_secret}"),
+            format!("{live}."),
+            format!("{used}0.{secret}"),
+            format!("{}-1.{secret}", used.trim_end_matches('0')),
+            format!("prt_{secret}"),
+        ] {
+            system.refresh(&made_up, None).await.expect_problem(401, "invalid-refresh-token");
+            let body = json!({ "refresh_token": made_up });
+            system.http.post(&system.authority("/auth/logout")).json(&body).send().await.expect(204);
+        }
+        assert!(system.audited(&person.id, "refresh_reuse").await.is_empty());
+        assert_eq!(system.sessions(&person.id).await.len(), 1);
+        Tokens::of(system.refresh(&second.refresh, Some("cars")).await);
+    });
+}
+
 #[test]
 fn a_replay_after_the_grace_window_ends_the_family() {
     run(async {

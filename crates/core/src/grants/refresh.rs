@@ -11,10 +11,13 @@ use crate::audit::Actor;
 use crate::env::Env;
 use crate::id::{ClientId, ServiceId, Subject};
 use crate::mint::{self, MintRequest};
-use crate::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
+use crate::refresh_token;
+use crate::secret::PlainSecret;
 use crate::sessions;
 use crate::settings::Settings;
-use crate::store::{AuditEntry, Client, GrantType, RefreshToken, Rotation, Service, Session, StoreError, Tx};
+use crate::store::{
+    AuditEntry, Client, GrantType, RefreshToken, Rotation, Service, Session, StoreError, TokenPlace, Tx,
+};
 use crate::target::{self, Target};
 
 /// Who presents a refresh token.
@@ -76,8 +79,8 @@ pub fn grant(
     if let Presenter::Client(client) = presenter {
         expect_allowed(client, GrantType::RefreshToken)?;
     }
-    let token = tx.refresh_token(&presented.hash())?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
-    let session = tx.session(&token.session_id)?.ok_or(GrantError::InvalidGrant("unknown session"))?;
+    let token = refresh_token::find(tx, presented)?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
+    let session = tx.session(&token.place.session_id)?.ok_or(GrantError::InvalidGrant("unknown session"))?;
     if !sessions::is_usable(tx, env, &session)? {
         return Err(GrantError::InvalidGrant("the session has ended"));
     }
@@ -91,7 +94,7 @@ pub fn grant(
     let audience = presenter.target(tx, target)?;
     let successor = match &token.rotation {
         None => rotate(tx, env, &token, presented)?,
-        Some(rotation) => match replayed(tx, env, settings, presenter, presented, rotation)? {
+        Some(rotation) => match replayed(tx, env, settings, presenter, presented, &token.place, rotation)? {
             Some(successor) => successor,
             None => return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
         },
@@ -116,19 +119,11 @@ fn rotate(
     token: &RefreshToken,
     presented: &PlainSecret,
 ) -> Result<PlainSecret, GrantError> {
-    let successor = PlainSecret::generate(REFRESH_TOKEN_PREFIX, env.random);
-    let rotation = Rotation {
-        at: env.now,
-        successor: successor.hash(),
-        sealed_successor: presented.seal(&successor).map_err(StoreError::failed)?,
-    };
-    tx.rotate_refresh_token(&token.hash, &rotation)?;
-    tx.insert_refresh_token(&RefreshToken {
-        hash: rotation.successor,
-        session_id: token.session_id.clone(),
-        created_at: env.now,
-        rotation: None,
-    })?;
+    let place = token.place.next();
+    let successor = refresh_token::generate(&place, env.random);
+    let sealed_successor = presented.seal(&successor).map_err(StoreError::failed)?;
+    tx.rotate_refresh_token(&token.place, &Rotation { at: env.now, sealed_successor })?;
+    tx.insert_refresh_token(&RefreshToken { place, hash: successor.hash(), created_at: env.now, rotation: None })?;
     Ok(successor)
 }
 
@@ -139,10 +134,11 @@ fn replayed(
     settings: &Settings,
     presenter: &Presenter,
     presented: &PlainSecret,
+    place: &TokenPlace,
     rotation: &Rotation,
 ) -> Result<Option<PlainSecret>, GrantError> {
     let in_grace = env.now.since(rotation.at) <= settings.refresh_grace;
-    let successor_unused = tx.refresh_token(&rotation.successor)?.is_some_and(|token| token.rotation.is_none());
+    let successor_unused = tx.refresh_token(&place.next())?.is_some_and(|token| token.rotation.is_none());
     let honest = in_grace || (presenter.is_authenticated() && successor_unused);
     if !honest {
         return Ok(None);

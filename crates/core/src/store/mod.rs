@@ -31,7 +31,7 @@ pub use groups::{Group, Groups};
 pub use idempotency::Idempotency;
 pub use keys::{KeyState, Keys, SealedKey, SigningAlg};
 pub use log::{Log, LogRow, LogState};
-pub use refresh_tokens::{RefreshToken, RefreshTokens, Rotation};
+pub use refresh_tokens::{RefreshToken, RefreshTokens, Rotation, TokenPlace};
 pub use roles::{Holder, Role, RoleGrant, Roles};
 pub use services::{Service, Services};
 pub use sessions::{Session, SessionOrigin, Sessions};

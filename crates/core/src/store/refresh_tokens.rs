@@ -8,14 +8,24 @@ use crate::secret::HashedSecret;
 /// One refresh token of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshToken {
+    /// Its family, and which one of it.
+    pub place: TokenPlace,
     /// SHA-256 of the token.
     pub hash: HashedSecret,
-    /// Its family.
-    pub session_id: SessionId,
     /// When it was handed out.
     pub created_at: Timestamp,
     /// Set at its first use.
     pub rotation: Option<Rotation>,
+}
+
+/// Which one a refresh token is. All of a session's lie side by side, so that a rotation touches one place of the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenPlace {
+    /// The session.
+    pub session_id: SessionId,
+    /// The session's first has 0, and each successor one more. Below zero are those of earlier versions, which do not
+    /// name their place.
+    pub number: i64,
 }
 
 /// What the first use of a refresh token left behind.
@@ -23,20 +33,28 @@ pub struct RefreshToken {
 pub struct Rotation {
     /// When.
     pub at: Timestamp,
-    /// Which token took its place.
-    pub successor: HashedSecret,
     /// The successor's plain text, sealed under a key that only the predecessor's plain text yields.
     pub sealed_successor: Vec<u8>,
 }
 
+impl TokenPlace {
+    /// Of the token that takes the place of this one.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self { session_id: self.session_id.clone(), number: self.number.saturating_add(1) }
+    }
+}
+
 /// Storage of [`RefreshToken`]s.
 pub trait RefreshTokens {
-    /// By hash.
-    fn refresh_token(&self, hash: &HashedSecret) -> Result<Option<RefreshToken>, StoreError>;
+    /// By its place.
+    fn refresh_token(&self, place: &TokenPlace) -> Result<Option<RefreshToken>, StoreError>;
+    /// By its hash, of those whose number is below zero.
+    fn refresh_token_without_place(&self, hash: &HashedSecret) -> Result<Option<RefreshToken>, StoreError>;
     /// A new token, not yet used.
     fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError>;
     /// Records the first use; `false` if it was used before (then nothing was written).
-    fn rotate_refresh_token(&mut self, hash: &HashedSecret, rotation: &Rotation) -> Result<bool, StoreError>;
+    fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError>;
     /// Forgets the tokens of sessions whose absolute limit passed before `before`, and those sessions; how many
     /// sessions.
     fn forget_expired_sessions(&mut self, before: Timestamp) -> Result<usize, StoreError>;

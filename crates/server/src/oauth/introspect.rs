@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use propusk_core::env::Env;
 use propusk_core::introspection::{self, Active};
-use propusk_core::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
+use propusk_core::refresh_token;
+use propusk_core::secret::PlainSecret;
 use propusk_core::store::{Client, Tx};
 use serde_json::json;
 
@@ -40,7 +41,7 @@ pub(super) async fn handle(
 /// In the snapshot in which the client was authenticated, and not before: to others nothing is said, and for them no
 /// signature is checked.
 fn look_up(tx: &dyn Tx, env: Env<'_>, app: &App, client: &Client, token: &str) -> Result<Option<Active>, OAuthError> {
-    if token.starts_with(REFRESH_TOKEN_PREFIX) {
+    if token.starts_with(refresh_token::PREFIX) {
         let token = PlainSecret::presented(token);
         return Ok(introspection::refresh_token(tx, env, &app.settings.issuer, client, &token)?);
     }

@@ -6,8 +6,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use propusk_core::log;
+use propusk_core::refresh_token;
 use propusk_core::revocation;
-use propusk_core::secret::{PlainSecret, REFRESH_TOKEN_PREFIX};
+use propusk_core::secret::PlainSecret;
 use propusk_core::store::{Client, StoreError};
 
 use super::client_auth;
@@ -34,7 +35,7 @@ pub(super) async fn handle(
 
 async fn revoke(app: &App, origin: &Origin, client: Client, token: &str) -> Result<Option<u64>, StoreError> {
     let actor = origin.actor(client.id.to_string());
-    if token.starts_with(REFRESH_TOKEN_PREFIX) {
+    if token.starts_with(refresh_token::PREFIX) {
         let presented = PlainSecret::presented(token);
         return app.write(move |tx, env| revocation::refresh_token(tx, env, &actor, &client.id, &presented)).await;
     }

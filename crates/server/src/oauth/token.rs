@@ -131,3 +131,75 @@ async fn for_subject_token(app: &App, client: Client, form: &Form, target: Targe
     let grant = app.read_briefly(move |tx, env| token_exchange::grant(tx, env, &settings, &client, &token, &target));
     Ok(grant.await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use propusk_core::audit::Actor;
+    use propusk_core::env::SystemRandom;
+    use propusk_core::id::{SessionId, UserId};
+    use propusk_core::keys::Kek;
+    use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, User};
+
+    use super::*;
+    use crate::demo;
+
+    async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> PlainSecret {
+        let (settings, presented) = (app.settings.clone(), presented.clone());
+        let refreshed = app.write(move |tx, env| {
+            let client = tx.client(&"demo-first-party".parse().unwrap())?.unwrap();
+            let target = Target { audience: Some("cars".to_owned()), resource: None };
+            refresh::grant(tx, env, &settings, &Actor::system(), &Presenter::Client(client), &presented, &target)
+        });
+        match refreshed.await.unwrap() {
+            Refreshed::Tokens(set) => set.refresh.unwrap().0,
+            Refreshed::FamilyEnded(_) => panic!("the family has ended"),
+        }
+    }
+
+    /// Nobody has to sign in again for an upgrade.
+    #[tokio::test]
+    async fn a_refresh_token_of_an_earlier_version_yields_one_of_this_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let kek = Kek::generate_text(&SystemRandom);
+        demo::prepare(demo::tests::config(dir.path(), &kek), std::collections::BTreeMap::new()).await.unwrap();
+        let (app, _) = crate::open(demo::tests::config(dir.path(), &kek)).await.unwrap();
+        let old = PlainSecret::generate(propusk_core::refresh_token::PREFIX, &SystemRandom);
+        let (hash, settings) = (old.hash(), app.settings.clone());
+        let written = app.write(move |tx, env| {
+            let user = UserId::generate(&SystemRandom);
+            let place = TokenPlace { session_id: SessionId::generate(&SystemRandom), number: -1 };
+            tx.insert_user(&User {
+                id: user.clone(),
+                username: "old".to_owned(),
+                email: None,
+                password_hash: None,
+                disabled: false,
+                ended_seq: 0,
+                created_at: env.now,
+                version: 1,
+            })?;
+            tx.insert_session(&Session {
+                id: place.session_id.clone(),
+                user_id: user,
+                client_id: "demo-first-party".parse().unwrap(),
+                epoch: tx.log_state()?.head,
+                scope: None,
+                created_at: env.now,
+                last_used_at: env.now,
+                idle_expires_at: env.now.plus(settings.session_idle_ttl),
+                expires_at: env.now.plus(settings.session_absolute_ttl),
+                ended_at: None,
+                origin: SessionOrigin::default(),
+            })?;
+            tx.insert_refresh_token(&RefreshToken { place, hash, created_at: env.now, rotation: None })?;
+            Ok::<_, StoreError>(())
+        });
+        written.await.unwrap();
+        let first = refresh(&app, &old).await;
+        assert!(first.expose().starts_with("prt_s_"), "the first that names its place");
+        assert_eq!(refresh(&app, &old).await, first, "its answer may have been lost");
+        let second = refresh(&app, &first).await;
+        assert!(second != first);
+        app.store.close().await;
+    }
+}

@@ -32,11 +32,21 @@ impl Erasure {
         self.in_pages = true;
     }
 
+    /// Whether there is something to clean by now.
+    pub(super) fn is_due(&self) -> bool {
+        self.in_log || self.may_rewrite()
+    }
+
+    fn may_rewrite(&self) -> bool {
+        self.in_pages && self.rewritten_at.is_none_or(|last| last.elapsed() >= REWRITE_EVERY)
+    }
+
     /// Cleans what can be cleaned now, without waiting for readers. To be tried again after the next commit.
-    pub(super) fn clean_if_due(&mut self, connection: &Connection) {
-        if self.in_pages && self.rewritten_at.is_none_or(|last| last.elapsed() >= REWRITE_EVERY) {
+    pub(super) fn clean(&mut self, connection: &Connection) {
+        if self.may_rewrite() {
+            self.rewritten_at = Some(Instant::now());
             match rewrite(connection) {
-                Ok(true) => (self.in_pages, self.in_log, self.rewritten_at) = (false, true, Some(Instant::now())),
+                Ok(true) => (self.in_pages, self.in_log) = (false, true),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "the database could not be written anew after an erasure"),
             }

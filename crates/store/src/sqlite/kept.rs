@@ -1,8 +1,5 @@
-//! Rows that are read by almost every request and almost never change, kept from one snapshot to the next.
-//!
-//! SQLite tells the version of the data that a snapshot shows. While it is the one of the snapshot before, nobody has
-//! committed anything, so what was read then is what would be read now, to the letter: all rows of an answer are still of
-//! one snapshot. Any commit whatever, and all is forgotten.
+//! Rows that are read by almost every request and almost never change, kept as long as the snapshot that they were read
+//! in: all rows of an answer are of that one snapshot.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +7,6 @@ use std::hash::Hash;
 
 use propusk_core::id::{ClientId, ServiceId};
 use propusk_core::store::{Client, LogState, RoleGrant, SealedKey, Service, StoreError};
-use rusqlite::Connection;
 
 /// What one connection keeps.
 #[derive(Default)]
@@ -18,8 +14,6 @@ pub(super) struct Kept(RefCell<Rows>);
 
 #[derive(Default)]
 pub(super) struct Rows {
-    /// Of the snapshot that they were read in.
-    version: Option<i64>,
     pub(super) log: Option<LogState>,
     pub(super) clients: HashMap<ClientId, Option<Client>>,
     pub(super) roles_of_clients: HashMap<ClientId, Vec<RoleGrant>>,
@@ -30,18 +24,10 @@ pub(super) struct Rows {
 /// Most rows of a kind.
 const MOST: usize = 1024;
 
-/// It opens the snapshot, if the transaction has none yet.
-pub(super) const VERSION: &str = "PRAGMA data_version";
-
 impl Kept {
-    /// To be called first of all in a transaction of the connection that the rows are of.
-    pub(super) fn begin(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let version = connection.prepare_cached(VERSION)?.query_row([], |row| row.get(0))?;
-        let mut rows = self.0.borrow_mut();
-        if rows.version != Some(version) {
-            *rows = Rows { version: Some(version), ..Rows::default() };
-        }
-        Ok(())
+    /// To be called when the snapshot ends.
+    pub(super) fn forget(&mut self) {
+        *self.0.get_mut() = Rows::default();
     }
 
     /// A row that was read before, or is read now and kept.

@@ -57,7 +57,7 @@ pub use self::replace::{ReplaceError, Replaced, Replacement};
 /// The data of one authority. It is this process's alone for as long as this lives.
 pub struct SqliteStore {
     path: PathBuf,
-    here: Here,
+    here: Arc<Here>,
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<GroupJob>>,
     head: watch::Receiver<u64>,
@@ -87,10 +87,10 @@ impl SqliteStore {
         let reads = Arc::new(Queue::new(QUEUE_CAPACITY));
         let writes = Arc::new(Queue::new(QUEUE_CAPACITY));
         let readers = open::readers(path)?;
-        let here = Here::with(open::lent(path)?);
+        let here = Arc::new(Here::with(open::lent(path)?));
         let copies = Copies::default();
         // From here on `Drop` ends what was started, should the rest fail.
-        let writer = writer::start(connection, Arc::clone(&writes), sender, copies.clone())
+        let writer = writer::start(connection, Arc::clone(&writes), sender, Arc::clone(&here), copies.clone())
             .map_err(|e| OpenError::thread(path, &e))?;
         let running = Running { readers: Vec::new(), writer, lock };
         let store =

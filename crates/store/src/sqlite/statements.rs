@@ -106,6 +106,7 @@ const FILES: &[File] = &[
         include_str!("refresh_tokens.rs"),
         &[
             refresh_tokens::SELECT,
+            refresh_tokens::SELECT_WITHOUT_PLACE,
             refresh_tokens::INSERT,
             refresh_tokens::ROTATE,
             refresh_tokens::FORGET_EXPIRED,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use propusk_core::env::Timestamp;
+use propusk_core::secret::HashedSecret;
 use propusk_core::store::{AuthMethod, Holder, Page, RoleGrant, StoreError};
 use refinery::Target;
 use rusqlite::Connection;
@@ -45,6 +46,37 @@ async fn every_earlier_version_is_brought_up_to_date() {
             assert_eq!((examination.schema(), examination.faults().unwrap()), (known, vec![]), "from {version}");
         }
     }
+}
+
+/// Refresh tokens of before do not name their place: they get one, in the order in which they followed each other.
+#[tokio::test]
+async fn refresh_tokens_of_before_are_the_last_before_the_first() {
+    const CHAIN: &str = "
+        INSERT INTO sessions (id, user_id, client_id, epoch, created_at, last_used_at, idle_expires_at, expires_at)
+            VALUES ('s_1', 'u_1', 'web', 0, 1, 1, 9, 9), ('s_2', 'u_1', 'web', 0, 1, 1, 9, 9);
+        INSERT INTO refresh_tokens (hash, session_id, created_at, rotated_at, successor, sealed_successor) VALUES
+            (unhex(replace(hex(zeroblob(32)), '00', '0A')), 's_1', 5, 7, zeroblob(32), x'BB'),
+            (unhex(replace(hex(zeroblob(32)), '00', '0B')), 's_1', 7, NULL, NULL, NULL),
+            (unhex(replace(hex(zeroblob(32)), '00', '0C')), 's_1', 3, 5, zeroblob(32), x'AA'),
+            (unhex(replace(hex(zeroblob(32)), '00', '0D')), 's_2', 3, NULL, NULL, NULL);";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut earlier = Connection::open(&path).unwrap();
+    embedded::migrations::runner().set_target(Target::Version(6)).run(&mut earlier).unwrap();
+    earlier.execute_batch(FIRST).unwrap();
+    earlier.execute_batch(CHAIN).unwrap();
+    drop(earlier);
+    let store = SqliteStore::open(&path, Synchronous::Off).unwrap();
+    let found = store.read(|tx| {
+        let find = |byte: u8| tx.refresh_token_without_place(&HashedSecret::from_bytes([byte; 32]));
+        [0x0C, 0x0A, 0x0B, 0x0D].into_iter().map(find).collect::<Result<Vec<_>, StoreError>>()
+    });
+    let found: Vec<_> = found.await.unwrap().into_iter().map(Option::unwrap).collect();
+    let places: Vec<_> = found.iter().map(|at| (at.place.session_id.as_str(), at.place.number)).collect();
+    assert_eq!(places, [("s_1", -3), ("s_1", -2), ("s_1", -1), ("s_2", -1)]);
+    let sealed: Vec<_> = found.into_iter().map(|at| at.rotation.map(|used| used.sealed_successor)).collect();
+    assert_eq!(sealed, [Some(vec![0xAA]), Some(vec![0xBB]), None, None]);
+    store.close().await;
 }
 
 async fn expect_all_of_it(path: &Path) {

@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::copy::Copies;
 use super::erasure::Erasure;
+use super::here::Here;
 use super::transaction::SqliteTx;
 use crate::queue::{AbandonOnDrop, Queue};
 
@@ -30,12 +31,13 @@ pub(super) fn start(
     mut connection: Connection,
     jobs: Arc<Queue<GroupJob>>,
     head: watch::Sender<u64>,
+    here: Arc<Here>,
     copies: Copies,
 ) -> std::io::Result<JoinHandle<Connection>> {
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let jobs = AbandonOnDrop(jobs);
         let wal = WalWatch::on(&mut connection, copies);
-        let mut writer = Writer { connection, jobs: &jobs.0, head, wal, erasure: Erasure::default() };
+        let mut writer = Writer { connection, jobs: &jobs.0, head, here, wal, erasure: Erasure::default() };
         writer.run();
         writer.connection
     })
@@ -96,6 +98,7 @@ struct Writer<'a> {
     connection: Connection,
     jobs: &'a Queue<GroupJob>,
     head: watch::Sender<u64>,
+    here: Arc<Here>,
     wal: WalWatch,
     erasure: Erasure,
 }
@@ -120,8 +123,18 @@ impl Writer<'_> {
             for job in group.drain(..) {
                 job.answer(&committed);
             }
-            self.wal.checkpoint_if_due(&self.connection);
-            self.erasure.clean_if_due(&self.connection);
+            self.tidy_up();
+        }
+    }
+
+    /// After the answers, so that nobody waits for it.
+    fn tidy_up(&mut self) {
+        let Self { connection, here, wal, erasure, .. } = self;
+        if wal.is_due() {
+            here.without_snapshots(|| wal.checkpoint(connection));
+        }
+        if erasure.is_due() {
+            here.without_snapshots(|| erasure.clean(connection));
         }
     }
 
@@ -135,7 +148,8 @@ impl Writer<'_> {
             tracing::error!(%error, "a failed transaction could not be rolled back");
         }
         let done = committed.map_err(|error| GroupFailed(Arc::new(error)))?;
-        // Before any answer: who is told of a change must find its event here.
+        // Before any answer: who is told of a change must find it.
+        self.here.note_commit();
         if let Some(head) = done.head {
             self.head.send_replace(head);
         }
@@ -187,7 +201,7 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-/// Moves the write-ahead log into the database now and then, after the answers, so that nobody waits for it.
+/// Moves the write-ahead log into the database now and then.
 struct WalWatch {
     /// Of 4 KiB, as of the last commit.
     pages: Arc<AtomicU32>,
@@ -214,15 +228,17 @@ impl WalWatch {
         Self { pages, at_last_checkpoint: 0, copies }
     }
 
-    fn checkpoint_if_due(&mut self, connection: &Connection) {
+    fn is_due(&mut self) -> bool {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.at_last_checkpoint {
             // It started over.
             self.at_last_checkpoint = 0;
         }
-        if pages - self.at_last_checkpoint < CHECKPOINT_PAGES {
-            return;
-        }
+        pages - self.at_last_checkpoint >= CHECKPOINT_PAGES
+    }
+
+    fn checkpoint(&mut self, connection: &Connection) {
+        let pages = self.pages.load(Ordering::Relaxed);
         // To wait for a copy that reads for seconds would hold all writes up.
         let may_wait = pages >= TRUNCATE_PAGES && !self.copies.is_reading();
         let mode = if may_wait { CheckpointMode::TRUNCATE } else { CheckpointMode::PASSIVE };

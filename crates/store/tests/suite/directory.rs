@@ -261,7 +261,8 @@ pub(crate) async fn a_person_is_deleted_with_everything(store: &impl Backend) {
     let left = store.read(|tx| {
         let people = [tx.user(&user_id("u_1"))?.is_some(), tx.user(&user_id("u_2"))?.is_some()];
         let sessions = [tx.session(&session_id("s_1"))?.is_some(), tx.session(&session_id("s_2"))?.is_some()];
-        let tokens = [tx.refresh_token(&hash(1))?.is_some(), tx.refresh_token(&hash(2))?.is_some()];
+        let is_there = |n, of| Ok::<_, StoreError>(tx.refresh_token(&place(n, of))?.is_some());
+        let tokens = [is_there(1, "s_1")?, is_there(2, "s_2")?];
         let members = tx.members_of_group(&group_id("drivers"), &Page { after: None, limit: 9 })?;
         Ok::<_, StoreError>((people, sessions, tokens, members, tx.subjects_of_role(&role("cars", "buyer"), 9)?))
     });
@@ -299,7 +300,8 @@ pub(crate) async fn a_client_is_deleted_with_everything(store: &impl Backend) {
     let left = store.read(|tx| {
         let clients = [tx.client(&client_id("web"))?.is_some(), tx.client(&client_id("app"))?.is_some()];
         let sessions = [tx.session(&session_id("s_web"))?.is_some(), tx.session(&session_id("s_app"))?.is_some()];
-        let tokens = [tx.refresh_token(&hash(1))?.is_some(), tx.refresh_token(&hash(2))?.is_some()];
+        let is_there = |n, of| Ok::<_, StoreError>(tx.refresh_token(&place(n, of))?.is_some());
+        let tokens = [is_there(1, "s_web")?, is_there(2, "s_app")?];
         let rule = |id| tx.exchange_rule(&client_id(id), &service_id("posts")).map(|rule| rule.is_some());
         Ok::<_, StoreError>([clients, sessions, tokens, [rule("web")?, rule("app")?]])
     });
@@ -443,8 +445,4 @@ fn group(id: &str) -> Group {
 
 fn group_id(id: &str) -> GroupId {
     id.parse().unwrap()
-}
-
-fn token(n: u8, of: &str) -> RefreshToken {
-    RefreshToken { hash: hash(n), session_id: session_id(of), created_at: Timestamp(1), rotation: None }
 }

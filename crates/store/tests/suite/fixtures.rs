@@ -149,7 +149,11 @@ pub(super) fn session(id: &str, of: &str) -> Session {
 }
 
 pub(super) fn token(n: u8, of: &str) -> RefreshToken {
-    RefreshToken { hash: hash(n), session_id: session_id(of), created_at: Timestamp(n.into()), rotation: None }
+    RefreshToken { place: place(n, of), hash: hash(n), created_at: Timestamp(n.into()), rotation: None }
+}
+
+pub(super) fn place(n: u8, of: &str) -> TokenPlace {
+    TokenPlace { session_id: session_id(of), number: n.into() }
 }
 
 pub(super) fn hash(n: u8) -> HashedSecret {

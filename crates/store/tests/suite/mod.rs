@@ -27,7 +27,7 @@ use propusk_core::secret::HashedSecret;
 use propusk_core::store::{
     AuditEntry, AuditFilter, AuthMethod, Client, ExchangeRule, GrantType, Holder, KeyState, LogRow, LogState, Page,
     PreviousSecret, RefreshToken, Role, RoleGrant, Rotation, SealedKey, Service, Session, SessionOrigin, SigningAlg,
-    StoreError, StoredAuditEntry, SubjectKind, Tx, User,
+    StoreError, StoredAuditEntry, SubjectKind, TokenPlace, Tx, User,
 };
 
 pub(crate) use audit::*;
@@ -111,6 +111,7 @@ macro_rules! conformance {
             a_session_is_touched,
             a_refresh_token_is_used_once,
             a_refresh_token_needs_a_session_and_is_there_once,
+            refresh_tokens_without_a_place_are_found_by_their_hash,
             expired_sessions_are_forgotten_with_their_tokens,
             events_follow_each_other,
             the_last_event_of_a_key_is_found,

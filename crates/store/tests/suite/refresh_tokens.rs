@@ -4,11 +4,11 @@ use super::*;
 
 pub(crate) async fn a_refresh_token_is_used_once(store: &impl Backend) {
     store.with_sessions(&[("s_1", "u_1")]).await;
-    let find = |n: u8| store.read(move |tx| tx.refresh_token(&hash(n)));
+    let find = |n: u8| store.read(move |tx| tx.refresh_token(&place(n, "s_1")));
     store.write(|tx| tx.insert_refresh_token(&token(1, "s_1"))).await.unwrap();
     assert_eq!(find(1).await.unwrap(), Some(token(1, "s_1")));
-    let rotation = |n: u8| Rotation { at: Timestamp(n.into()), successor: hash(n), sealed_successor: vec![n; 75] };
-    let rotate = |of, to| store.write(move |tx| tx.rotate_refresh_token(&hash(of), &rotation(to)));
+    let rotation = |n: u8| Rotation { at: Timestamp(n.into()), sealed_successor: vec![n; 75] };
+    let rotate = |of, to| store.write(move |tx| tx.rotate_refresh_token(&place(of, "s_1"), &rotation(to)));
     assert!(rotate(1, 2).await.unwrap());
     assert!(!rotate(1, 3).await.unwrap(), "it was used before");
     assert!(!rotate(9, 3).await.unwrap(), "there is no such token");
@@ -16,7 +16,7 @@ pub(crate) async fn a_refresh_token_is_used_once(store: &impl Backend) {
     assert_eq!(find(1).await.unwrap(), Some(used.clone()));
     assert_eq!(find(9).await.unwrap(), None);
     // One that was used before it came in.
-    let used = RefreshToken { hash: hash(4), ..used };
+    let used = RefreshToken { place: place(4, "s_1"), hash: hash(4), ..used };
     let new = used.clone();
     store.write(move |tx| tx.insert_refresh_token(&new)).await.unwrap();
     assert_eq!(find(4).await.unwrap(), Some(used));
@@ -26,9 +26,33 @@ pub(crate) async fn a_refresh_token_needs_a_session_and_is_there_once(store: &im
     store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
     let insert = |n, of| store.write(move |tx| tx.insert_refresh_token(&token(n, of)));
     insert(1, "s_1").await.unwrap();
-    assert!(insert(1, "s_2").await.is_err());
+    assert!(insert(1, "s_1").await.is_err());
     assert!(insert(2, "s_none").await.is_err());
-    assert_eq!(store.read(|tx| tx.refresh_token(&hash(1))).await.unwrap(), Some(token(1, "s_1")));
+    insert(1, "s_2").await.unwrap();
+    let find = |of| store.read(move |tx| tx.refresh_token(&place(1, of)));
+    assert_eq!(find("s_1").await.unwrap(), Some(token(1, "s_1")));
+    assert_eq!(find("s_2").await.unwrap(), Some(token(1, "s_2")), "each session counts its own");
+}
+
+/// Those of earlier versions have numbers below zero, and only they are found by their hash.
+pub(crate) async fn refresh_tokens_without_a_place_are_found_by_their_hash(store: &impl Backend) {
+    store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
+    let numbered = |n: u8, number| {
+        let place = TokenPlace { number, ..place(n, "s_1") };
+        RefreshToken { place, ..token(n, "s_1") }
+    };
+    let insert = |token: RefreshToken| store.write(move |tx| tx.insert_refresh_token(&token));
+    insert(numbered(1, -1)).await.unwrap();
+    insert(numbered(2, 0)).await.unwrap();
+    let twice = RefreshToken { place: TokenPlace { number: -1, ..place(0, "s_2") }, ..token(1, "s_2") };
+    assert!(insert(twice).await.is_err(), "one token of two sessions");
+    let find = |n| store.read(move |tx| tx.refresh_token_without_place(&hash(n)));
+    assert_eq!(find(1).await.unwrap(), Some(numbered(1, -1)));
+    assert_eq!((find(2).await.unwrap(), find(3).await.unwrap()), (None, None));
+    let used = Rotation { at: Timestamp(5), sealed_successor: vec![5] };
+    let rotation = used.clone();
+    assert!(store.write(move |tx| tx.rotate_refresh_token(&numbered(1, -1).place, &rotation)).await.unwrap());
+    assert_eq!(find(1).await.unwrap(), Some(RefreshToken { rotation: Some(used), ..numbered(1, -1) }));
 }
 
 pub(crate) async fn expired_sessions_are_forgotten_with_their_tokens(store: &impl Backend) {
@@ -51,8 +75,10 @@ pub(crate) async fn expired_sessions_are_forgotten_with_their_tokens(store: &imp
         .read(|tx| {
             let page = Page { after: None, limit: 9 };
             let sessions = tx.sessions_of(&user_id("u_1"), &page)?.len();
-            let tokens: Vec<bool> =
-                (1..=6).map(|n| Ok(tx.refresh_token(&hash(n))?.is_some())).collect::<Result<_, StoreError>>()?;
+            let places = (1..).zip(["s_1", "s_1", "s_2", "s_2", "s_3", "s_3"]);
+            let tokens: Vec<bool> = places
+                .map(|(n, of)| Ok(tx.refresh_token(&place(n, of))?.is_some()))
+                .collect::<Result<_, StoreError>>()?;
             Ok::<_, StoreError>((sessions, tokens))
         })
         .await
