@@ -40,7 +40,8 @@ fn world_of(mutant: Mutant) -> World {
         Mutant::GenerationBeforeIndex
         | Mutant::GenerationAfterAck
         | Mutant::GenerationNever
-        | Mutant::StampAfterLookup => Config::stamp(),
+        | Mutant::StampAfterLookup
+        | Mutant::RecentOverwritten => Config::stamp(),
         Mutant::RepeatAnsweredAtOnce | Mutant::TwoSnapshots | Mutant::UntilFromClock | Mutant::NoFloor => {
             return World::Calls(calls::Config::any());
         }

@@ -79,6 +79,8 @@ mutants! {
     GenerationNever,
     /// Decision: a cache entry is stamped with the generation loaded after its lookup.
     StampAfterLookup,
+    /// Decision: of the newest events, those that were written over meanwhile are not missed.
+    RecentOverwritten,
 }
 
 thread_local! {

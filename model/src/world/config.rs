@@ -187,7 +187,14 @@ impl Config {
 
     /// Two decisions about one token, of which the second may find the stamp of the first.
     pub fn stamp() -> Self {
-        let limits = Limits { ticks: 1, renewals: [1, 0], stepped_publication: true, decisions: 2, ..Limits::NONE };
+        let limits = Limits {
+            ticks: 1,
+            last_head: 3,
+            renewals: [1, 0],
+            stepped_publication: true,
+            decisions: 2,
+            ..Limits::NONE
+        };
         let goals = &[Goal::SteppedAccept, Goal::EnforcedUnderLease];
         Self { name: "stamp", limits, goals, mutant: None }
     }

@@ -241,8 +241,8 @@ const APPLICATION_ID: i32 = 0x5072_706B;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// KiB, as SQLite counts them, below zero: the inner pages of every index of some million sessions, and those of the
-/// sessions that are refreshed by now. Only the writer's pages outlive a commit.
-const WRITER_CACHE: i32 = -32 * 1024;
+/// sessions that are refreshed by now. What does not fit is in the system's cache.
+const WRITER_CACHE: i32 = -8 * 1024;
 
 /// Each keeps 2 MiB of pages in memory.
 const MOST_LENT: usize = 16;

@@ -22,8 +22,8 @@ pub struct Question<'a> {
     pub stamp: Option<&'a Stamp>,
 }
 
-/// The generation of the view that a token was last found good in. While there is no newer one, nothing has come that
-/// could hit it.
+/// The generation of the view that a token was last found good in. While there is no newer one, or nothing in the newer
+/// ones concerns it, it would be found good again.
 #[derive(Debug)]
 pub struct Stamp(AtomicU64);
 
@@ -101,7 +101,8 @@ enum Step {
     Bounds,
     /// The view's generation, before the look: what comes during it is looked for the next time.
     Generation,
-    /// Index and policy table; a stamp of this generation stands for the index.
+    /// Index and policy table; a stamp of this generation stands for the index, and so does one of an earlier generation if
+    /// none of the events since then concerns the token.
     Look,
     /// The stamp, if the token was found good.
     Stamp,
@@ -157,7 +158,8 @@ impl EndpointDecision {
 
     #[inline(always)]
     fn look(&mut self, view: &View, question: Question<'_>) {
-        let is_stamped = question.stamp.is_some_and(|stamp| stamp.get() == self.generation);
+        let is_stamped =
+            question.stamp.is_some_and(|stamp| view.still_passes(question.token, stamp.get(), self.generation));
         let judgement = if is_stamped { view.judge_stamped(question.token) } else { view.judge(question.token) };
         let permitted = question.permission.is_none_or(|wanted| {
             view.policy(question.token.audience()).is_some_and(|table| table.permits(question.roles, wanted))

@@ -76,6 +76,12 @@ impl Ledger {
     }
 }
 
+impl KeyHash {
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+}
+
 impl Index {
     /// An empty index whose hashes nobody can predict.
     #[expect(clippy::expect_used, reason = "a predictable index could be aimed at")]

@@ -230,3 +230,27 @@ fn who_sees_an_entry_sees_its_position() {
         follows.join().unwrap();
     });
 }
+
+/// One place is kept here: the second event is written over the first while somebody looks.
+#[test]
+fn what_was_written_over_is_not_missed() {
+    explore(|| {
+        let view = view();
+        let mut follower = follower(&view, 0);
+        let (token, stamp) = (token(&view), Stamp::default());
+        assert_eq!(decide(&view, &token, Some(&stamp)).0, Judgement::Good);
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let first = accepted(&mut follower, &view, batch(1));
+        let follows = {
+            let (view, acknowledged) = (Arc::clone(&view), Arc::clone(&acknowledged));
+            thread::spawn(move || {
+                acknowledged.store(publish(&mut follower, &view, first), Ordering::Release);
+                view.put(&Event { seq: 2, until: 200, change: Change::TokenRevoked("other 2".to_owned()) });
+            })
+        };
+        let is_acknowledged = acknowledged.load(Ordering::Acquire) == 1;
+        let (judgement, _) = decide(&view, &token, Some(&stamp));
+        assert!(!is_acknowledged || judgement == Judgement::Refused, "acknowledged and {judgement:?}");
+        follows.join().unwrap();
+    });
+}

@@ -19,6 +19,7 @@ mod index;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod message;
+mod recent;
 mod view;
 
 pub use decide::{EndpointDecision, Outcome, Question, Stamp, Standing};

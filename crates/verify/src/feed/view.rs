@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::index::{Index, KeyHash, Kind};
 use super::message::{Change, Event, PolicyTable};
+use super::recent::{Marks, Recent};
 use crate::clock::Moment;
 use crate::jose::KeyRing;
 use crate::mutant;
@@ -17,6 +18,7 @@ use crate::token::VerifiedToken;
 /// the generation; then `applied`; then the lease), decisions load in the opposite one.
 pub struct View {
     pub(super) index: Index,
+    recent: Recent,
     audiences: Vec<Audience>,
     /// The newest `all_changed{*}`.
     all_changed: AllChanged,
@@ -136,7 +138,7 @@ pub enum Judgement {
 pub struct TokenKeys {
     exp: u64,
     audience: usize,
-    epoch: u64,
+    marks: Marks,
     sought: Box<Sought>,
 }
 
@@ -144,6 +146,7 @@ pub struct TokenKeys {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Sought {
     hits: Vec<(Hit, KeyHash)>,
+    epoch: u64,
     /// The key's name, of a token that has a signature.
     kid: Option<Arc<str>>,
 }
@@ -178,6 +181,7 @@ impl View {
         let zero = || AtomicU64::new(0);
         Self {
             index,
+            recent: Recent::new(),
             audiences: audiences.into_iter().map(Into::into).map(audience).collect(),
             all_changed: AllChanged::new(),
             floor: zero(),
@@ -200,6 +204,7 @@ impl View {
         };
         Self {
             index: self.index.fork(),
+            recent: self.recent.fork(),
             audiences: self.audiences.iter().map(audience).collect(),
             all_changed: self.all_changed.fork(),
             floor: copied(&self.floor),
@@ -223,6 +228,7 @@ impl View {
         for audience in &self.audiences {
             digest.extend([audience.changed(), *audience.ring.seq.lock(), *audience.policy.seq.lock()]);
         }
+        digest.extend(self.recent.digest());
         for (key, seq, until) in self.index.entries() {
             digest.extend([key, seq, u64::from(until)]);
         }
@@ -254,7 +260,7 @@ impl View {
         self.floor.load(Ordering::Acquire)
     }
 
-    /// Raised whenever an event has come into the index.
+    /// How many events have come into the index, as far as that was published.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -318,8 +324,9 @@ impl View {
             hits.push((Hit::Changed, hash(Kind::SubjectChanged, id)));
         }
         hits.push((Hit::Key, hash(Kind::Key, token.kid)));
-        let sought = Box::new(Sought { hits, kid: None });
-        Some(TokenKeys { exp: token.exp, audience, epoch: token.epoch, sought })
+        let marks = Marks::of(hits.iter().map(|(_, key)| *key));
+        let sought = Box::new(Sought { hits, epoch: token.epoch, kid: None });
+        Some(TokenKeys { exp: token.exp, audience, marks, sought })
     }
 
     /// Reads the index, then the floor: an event that was forgotten before the index was read is below the floor that
@@ -329,27 +336,33 @@ impl View {
         if token.exp <= self.floor() && !mutant!(NoFloor) { Judgement::Expired } else { found }
     }
 
-    /// The same for a token that was found good in this generation: only the floor can have moved.
+    /// Whether it is certain that a token that was found good in one generation would be found good in a later one.
+    #[inline]
+    pub(super) fn still_passes(&self, token: &TokenKeys, from: u64, to: u64) -> bool {
+        from == to || self.recent.all_pass(from, to, &token.marks)
+    }
+
+    /// The same for a token that is known to pass: only the floor can have moved.
     pub(super) fn judge_stamped(&self, token: &TokenKeys) -> Judgement {
         if token.exp <= self.floor() && !mutant!(NoFloor) { Judgement::Expired } else { Judgement::Good }
     }
 
     fn look_up(&self, token: &TokenKeys) -> Judgement {
         let index = self.index.read();
-        let audience = self.audiences.get(token.audience);
+        let (audience, epoch) = (self.audiences.get(token.audience), token.sought.epoch);
         let mut is_stale = false;
         for (hit, key) in &token.sought.hits {
             let Some(seq) = index.get(*key) else { continue };
             match hit {
                 Hit::Revoked => return Judgement::Refused,
-                Hit::Ended if token.epoch < seq => return Judgement::Refused,
-                Hit::Changed if token.epoch < seq => is_stale = true,
+                Hit::Ended if epoch < seq => return Judgement::Refused,
+                Hit::Changed if epoch < seq => is_stale = true,
                 Hit::Key => is_stale = true,
                 Hit::Ended | Hit::Changed => {}
             }
         }
         let all = self.all_changed.load().max(audience.map_or(0, Audience::changed));
-        if is_stale || token.epoch < all {
+        if is_stale || epoch < all {
             return Judgement::Stale;
         }
         // A key that was revoked leaves the ring before its event is forgotten: a token that was forged with it, and
@@ -362,7 +375,12 @@ impl View {
     }
 
     pub(super) fn put(&self, event: &Event) {
-        let insert = |kind, id: &str| self.index.insert(self.index.hash(kind, id), event.seq, event.until);
+        let insert = |kind, id: &str| {
+            let key = self.index.hash(kind, id);
+            self.index.insert(key, event.seq, event.until);
+            self.recent.push(Some(key));
+        };
+        let may_concern_anybody = || self.recent.push(None);
         match &event.change {
             Change::TokenRevoked(jti) => insert(Kind::Token, jti),
             Change::SessionRevoked(sid) => insert(Kind::Session, sid),
@@ -371,16 +389,19 @@ impl View {
             Change::KeyRevoked(kid) => insert(Kind::Key, kid),
             Change::AllChanged(aud) if aud == "*" => {
                 self.all_changed.put(event.seq);
+                may_concern_anybody();
             }
             Change::AllChanged(aud) => {
                 if let Some(audience) = self.named(aud) {
                     audience.changed.put(event.seq);
                 }
+                may_concern_anybody();
             }
             Change::KeysChanged { aud, ring } => {
                 if let Some(audience) = self.named(aud) {
                     audience.ring.offer(event.seq, ring);
                 }
+                may_concern_anybody();
             }
             Change::PolicyChanged { aud, table } => {
                 if let Some(audience) = self.named(aud) {
@@ -395,7 +416,7 @@ impl View {
     }
 
     pub(super) fn raise_generation(&self) {
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.store(self.recent.count(), Ordering::Release);
     }
 
     pub(super) fn set_applied(&self, to: u64) {
@@ -481,7 +502,7 @@ pub struct TokenParts<'a> {
 impl TokenKeys {
     /// Those of a token that no view is asked about.
     pub(crate) fn without_view(exp: u64) -> Self {
-        Self { exp, audience: usize::MAX, epoch: 0, sought: Box::default() }
+        Self { exp, audience: usize::MAX, marks: Marks::default(), sought: Box::default() }
     }
 
     /// The end of the token, Unix seconds.
