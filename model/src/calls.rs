@@ -305,7 +305,7 @@ impl Calls {
         };
         let view = self.view.get();
         let keys = view.keys_of_parts(&parts).expect("the view is of this audience");
-        let question = Question { token: &keys, roles: &[], permission: None, stamp: None };
+        let question = Question::about(&keys, None);
         let outcome = EndpointDecision::run(view, question, || NOW);
         outcome.standing.is_leased && outcome.judgement == Judgement::Good
     }

@@ -36,14 +36,15 @@ struct Rest {
 }
 
 impl KnownToken {
-    pub(crate) fn new(raw: &str, verified: VerifiedToken, keys: TokenKeys, view: Option<Arc<View>>) -> Self {
+    pub(crate) fn new(raw: &str, verified: VerifiedToken, keys: TokenKeys, view: Option<Arc<View>>) -> Arc<Self> {
         let (start, tail) = raw.as_bytes().split_at_checked(HEAD).unwrap_or((raw.as_bytes(), &[]));
-        let mut head = [0; HEAD];
-        if let Some(place) = head.get_mut(..start.len()) {
+        let rest = Box::new(Rest { tail: tail.into(), view, verified });
+        let mut known = Arc::new(Self { stamp: Stamp::default(), keys, len: raw.len(), rest, head: [0; HEAD] });
+        // The text is copied once, to where it stays.
+        if let Some(place) = Arc::get_mut(&mut known).and_then(|known| known.head.get_mut(..start.len())) {
             place.copy_from_slice(start);
         }
-        let rest = Box::new(Rest { tail: tail.into(), view, verified });
-        Self { stamp: Stamp::default(), keys, len: raw.len(), rest, head }
+        known
     }
 
     pub(crate) fn verified(&self) -> &VerifiedToken {

@@ -177,7 +177,7 @@ impl Verifier {
             reason => reason,
         })?;
         let keys = view.keys_of(&verified).ok_or(Reason::AudWrong)?;
-        let known = Arc::new(KnownToken::new(raw, verified, keys, Some(Arc::clone(view))));
+        let known = KnownToken::new(raw, verified, keys, Some(Arc::clone(view)));
         self.0.cache.insert(raw, Arc::clone(&known));
         Ok(Held::Own(known))
     }
@@ -189,7 +189,7 @@ impl Verifier {
             verified => verified,
         }?;
         let keys = TokenKeys::without_view(verified.claims().exp);
-        Ok(Held::Own(Arc::new(KnownToken::new(raw, verified, keys, None))))
+        Ok(Held::Own(KnownToken::new(raw, verified, keys, None)))
     }
 
     fn is_fresh(&self, view: &View) -> bool {

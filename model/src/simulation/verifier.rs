@@ -143,7 +143,7 @@ impl Verifier {
         let decision = self.decisions[number].as_mut()?;
         decision.at.push(now);
         let stamp = &*self.stamps[decision.token];
-        let question = Question { token: &keys[decision.token], roles: &[], permission: None, stamp: Some(stamp) };
+        let question = Question::about(&keys[decision.token], Some(stamp));
         let outcome = decision.steps.step(&self.view, question, || self.clock.read(now))?;
         let done = (decision.token, outcome, decision.at[decision.steps.took_effect_at()?]);
         self.decisions[number] = None;

@@ -299,5 +299,5 @@ impl Machine {
 }
 
 fn question(stamp: Option<&Stamp>) -> Question<'_> {
-    Question { token: token(), roles: &[], permission: None, stamp }
+    Question::about(token(), stamp)
 }

@@ -14,12 +14,20 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Question<'a> {
     /// The token.
     pub token: &'a TokenKeys,
-    /// The roles that it names.
-    pub roles: &'a [String],
+    /// The roles that it names. Not a slice: to make one, memory is read that most decisions do not need.
+    pub roles: &'a Vec<String>,
     /// A permission that one of them has to give.
     pub permission: Option<&'a str>,
     /// Where it is kept how far the token was found good before.
     pub stamp: Option<&'a Stamp>,
+}
+
+impl<'a> Question<'a> {
+    /// Whether a token is good, without a permission.
+    pub fn about(token: &'a TokenKeys, stamp: Option<&'a Stamp>) -> Self {
+        static NO_ROLES: Vec<String> = Vec::new();
+        Self { token, roles: &NO_ROLES, permission: None, stamp }
+    }
 }
 
 /// The generation of the view that a token was last found good in. While there is no newer one, or nothing in the newer

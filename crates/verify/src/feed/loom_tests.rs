@@ -80,8 +80,7 @@ fn publish(follower: &mut Follower, view: &View, mut publication: Publication) -
 }
 
 fn decide(view: &View, token: &TokenKeys, stamp: Option<&Stamp>) -> (Judgement, bool) {
-    let question = Question { token, roles: &[], permission: None, stamp };
-    let outcome = EndpointDecision::run(view, question, || NOW);
+    let outcome = EndpointDecision::run(view, Question::about(token, stamp), || NOW);
     (outcome.judgement, outcome.standing.is_leased)
 }
 
@@ -157,7 +156,7 @@ fn a_lease_that_was_given_back_is_of_no_use_to_a_decision_under_way() {
             })
         };
         let (token, mut decision) = (token(&view), EndpointDecision::default());
-        let question = Question { token: &token, roles: &[], permission: None, stamp: None };
+        let question = Question::about(&token, None);
         let first = decision.step(&view, question, || NOW);
         assert!(first.is_none());
         let is_released = released.load(Ordering::Acquire) == 1;

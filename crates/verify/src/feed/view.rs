@@ -337,7 +337,7 @@ impl View {
     }
 
     /// Whether it is certain that a token that was found good in one generation would be found good in a later one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn still_passes(&self, token: &TokenKeys, from: u64, to: u64) -> bool {
         from == to || self.recent.all_pass(from, to, &token.marks)
     }
