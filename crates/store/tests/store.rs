@@ -161,6 +161,21 @@ async fn brief_reads_never_mix_what_was_before_and_after_a_commit() {
     }
 }
 
+/// A snapshot that is kept keeps the write-ahead log from starting over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brief_reads_between_writes_do_not_make_the_log_grow() {
+    const MOST: u64 = 40 << 20;
+    let (store, dir) = fresh();
+    let mut paths = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let log = paths.find(|path| path.to_string_lossy().ends_with("-wal")).unwrap();
+    for n in 1..=10_000 {
+        store.write(append).await.unwrap();
+        assert_eq!(store.read_briefly(|tx| tx.log_state()).await.unwrap().head, n);
+        let bytes = std::fs::metadata(&log).unwrap().len();
+        assert!(bytes < MOST, "{bytes} bytes after {n} writes");
+    }
+}
+
 #[tokio::test]
 async fn a_brief_read_within_another_finds_a_connection_or_a_thread() {
     let (store, _dir) = fresh();
