@@ -5,8 +5,9 @@
 //! somebody else has is not waited for either; all that can hold the thread up is a page that has to come from the disk.
 //!
 //! To begin and end a snapshot costs as much as to read. While nobody commits, a new one would show what the one before
-//! shows, so a connection keeps its snapshot until something is committed. A snapshot that is kept also keeps the
-//! write-ahead log from starting over: before the log is moved, all are given up.
+//! shows, so a connection keeps its snapshot until something is committed. During a commit nobody knows whether a new one
+//! shows it: whoever saw it on one connection must not miss it on the next, so none is kept or used again then. A snapshot
+//! that is kept also keeps the write-ahead log from starting over: before the log is moved, all are given up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +24,7 @@ use super::{readers, unanswered};
 pub(super) struct Here {
     /// Emptied at the end.
     places: Vec<Mutex<Option<Lent>>>,
-    /// Of this process, which is the only one that writes.
+    /// Beginnings and ends of commits, of this process, which is the only one that writes: odd during one.
     commits: AtomicU64,
     /// Snapshots end with their jobs.
     keeps_none: AtomicBool,
@@ -32,7 +33,7 @@ pub(super) struct Here {
 struct Lent {
     connection: Connection,
     kept: Kept,
-    /// How many commits the open snapshot shows at least.
+    /// The count before the open snapshot began.
     snapshot: Option<u64>,
 }
 
@@ -43,9 +44,12 @@ impl Here {
         Self { places, commits: AtomicU64::new(0), keeps_none: AtomicBool::new(false) }
     }
 
-    /// To be called after each commit, before anybody is told of it.
-    pub(super) fn note_commit(&self) {
-        self.commits.fetch_add(1, Ordering::AcqRel);
+    /// Commits. Nobody may be told of it before this returns.
+    pub(super) fn committing<T>(&self, commit: impl FnOnce() -> T) -> T {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let done = commit();
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        done
     }
 
     /// Runs a job in a snapshot that shows all that anybody was told of by now, or gives the job back if every connection
@@ -57,10 +61,14 @@ impl Here {
         let free = self.places.iter().find_map(|place| place.try_lock().filter(|lent| lent.is_some()));
         let Some(mut place) = free else { return Err(job) };
         let Some(lent) = place.as_mut() else { return Err(job) };
-        let commits = self.commits.load(Ordering::Acquire);
+        let commits = self.commits.load(Ordering::SeqCst);
+        let is_calm = commits.is_multiple_of(2);
+        if !is_calm {
+            lent.end();
+        }
         // The hook has reported the panic.
         let answer = catch_unwind(AssertUnwindSafe(|| lent.read(commits, job)));
-        if answer.is_err() || self.keeps_none.load(Ordering::Acquire) {
+        if answer.is_err() || !is_calm || self.keeps_none.load(Ordering::Acquire) {
             lent.end();
         }
         Ok(answer.unwrap_or_else(|_| Err(unanswered())))

@@ -150,8 +150,7 @@ impl Writer<'_> {
             tracing::error!(%error, "a failed transaction could not be rolled back");
         }
         let done = committed.map_err(|error| GroupFailed(Arc::new(error)))?;
-        // Before any answer: who is told of a change must find it.
-        self.here.note_commit();
+        // Before any answer: who is told of a change must find its event here.
         if let Some(head) = done.head {
             self.head.send_replace(head);
         }
@@ -178,7 +177,7 @@ impl Writer<'_> {
             next = if group.len() < MAX_GROUP { self.jobs.try_pop() } else { None };
         }
         begun?;
-        execute(&self.connection, "COMMIT")?;
+        self.here.committing(|| execute(&self.connection, "COMMIT"))?;
         Ok(done)
     }
 }
