@@ -230,8 +230,10 @@ mod tests {
             let mut text: Vec<char> = word.repeat(times + 1).to_uppercase().chars().collect();
             text.truncate(text.len() - cut);
             let text: String = text.into_iter().collect();
-            // Upper and lower case are not always one to one (ß).
-            if folded(&text).starts_with(&folded(&word)) {
+            // Upper and lower case are not always one to one (ß, İ): what was cut counts in lower case.
+            let characters = |text: &str| folded(text).chars().count();
+            let is_cut_little = characters(&text) + 2 >= characters(&word) * (times + 1);
+            if folded(&text).starts_with(&folded(&word)) && is_cut_little {
                 prop_assert!(own.expects(&text, &[]), "{}", text);
             }
         }
