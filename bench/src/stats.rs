@@ -1,4 +1,4 @@
-//! Samples of durations and their percentiles.
+//! Samples and their percentiles.
 
 use std::time::Duration;
 
@@ -42,9 +42,21 @@ impl Sorted {
     }
 }
 
+/// The one in the middle; 0 of no values.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_median_is_the_one_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 100.0]), 3.0);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
 
     #[test]
     fn percentiles_are_samples() {

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::server::Server;
+use crate::stats::median;
 
 /// What one connection asks, again and again.
 pub(super) trait Caller: Send + 'static {
@@ -31,6 +32,31 @@ impl Caller for Same {
     }
 }
 
+/// One kind of call, as it is measured again and again.
+pub(super) struct Calls<C> {
+    callers: Vec<C>,
+    seen: Vec<Measured>,
+}
+
+impl<C: Caller> Calls<C> {
+    pub(super) fn of(callers: Vec<C>) -> Self {
+        Self { callers, seen: Vec::new() }
+    }
+
+    /// Measures once more.
+    pub(super) async fn measure(&mut self, server: &Server, duration: Duration) -> Result<()> {
+        let (callers, measured) = run(server, std::mem::take(&mut self.callers), duration).await?;
+        self.callers = callers;
+        self.seen.push(measured);
+        Ok(())
+    }
+
+    pub(super) fn median(&self) -> Measured {
+        let of = |pick: fn(&Measured) -> f64| median(self.seen.iter().map(pick).collect());
+        Measured { rate: of(|seen| seen.rate), cpu: of(|seen| seen.cpu) }
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measured {
@@ -48,7 +74,7 @@ impl Measured {
 }
 
 /// Lets all of them call for a while; the first part of it is not counted.
-pub(super) async fn run<C: Caller>(server: &Server, callers: Vec<C>, duration: Duration) -> Result<Measured> {
+async fn run<C: Caller>(server: &Server, callers: Vec<C>, duration: Duration) -> Result<(Vec<C>, Measured)> {
     let from = Instant::now() + duration / 5;
     let until = from + duration;
     let mut running = JoinSet::new();
@@ -56,40 +82,47 @@ pub(super) async fn run<C: Caller>(server: &Server, callers: Vec<C>, duration: D
         let connection = Connection::open(server.address).await?;
         running.spawn(call_on(connection, caller, from, until));
     }
-    running.spawn(stay_awake(until));
+    let awake = tokio::spawn(stay_awake(until));
     tokio::time::sleep_until(from.into()).await;
     let (before, begun) = (server.usage()?, Instant::now());
     tokio::time::sleep_until(until.into()).await;
     let (cpu, elapsed) = (server.usage()?.cpu_since(before), begun.elapsed());
-    let mut answers = 0_u32;
+    awake.await?;
+    let (mut callers, mut answers) = (Vec::new(), 0_u32);
     while let Some(ended) = running.join_next().await {
-        answers += ended??;
+        let (caller, answered) = ended??;
+        callers.push(caller);
+        answers += answered;
     }
     if answers == 0 {
         bail!("nothing was answered in {duration:?}");
     }
     let answers = f64::from(answers);
-    Ok(Measured { rate: answers / elapsed.as_secs_f64(), cpu: cpu.as_secs_f64() / answers })
+    Ok((callers, Measured { rate: answers / elapsed.as_secs_f64(), cpu: cpu.as_secs_f64() / answers }))
 }
 
 /// Keeps the callers' core busy, and answers nothing. A caller that sleeps would have to be woken by the server, which
 /// costs it as much as a signature and happens only if the caller is on the same machine and waits.
-async fn stay_awake(until: Instant) -> Result<u32> {
+async fn stay_awake(until: Instant) {
     while Instant::now() < until {
         tokio::task::yield_now().await;
     }
-    Ok(0)
 }
 
-/// How many answers came between the two moments.
-async fn call_on(mut connection: Connection, mut caller: impl Caller, from: Instant, until: Instant) -> Result<u32> {
+/// How many answers came between the two moments, beside the caller as it is then.
+async fn call_on<C: Caller>(
+    mut connection: Connection,
+    mut caller: C,
+    from: Instant,
+    until: Instant,
+) -> Result<(C, u32)> {
     let mut answers = 0;
     loop {
         let body = connection.call(caller.request()).await?;
         caller.answered(&body)?;
         let now = Instant::now();
         if now >= until {
-            return Ok(answers);
+            return Ok((caller, answers));
         }
         answers += u32::from(now >= from);
     }

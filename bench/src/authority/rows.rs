@@ -2,28 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-
-use super::bare;
 use super::load::Measured;
-use super::world::World;
 use crate::report::{Figure, Row};
 
 /// What cannot be beaten.
 pub(super) struct Bare {
     /// Seconds of processor.
-    signature: f64,
+    pub(super) signature: f64,
     /// Seconds of processor.
-    password: f64,
+    pub(super) password: f64,
     /// Seconds.
-    commit: f64,
-}
-
-impl Bare {
-    pub(super) async fn measure(world: &World, duration: Duration) -> Result<Self> {
-        let (signature, password) = (bare::signature(duration)?, bare::password(duration)?);
-        Ok(Self { signature, password, commit: bare::commit(world).await? })
-    }
+    pub(super) commit: f64,
 }
 
 /// What was seen against one database.

@@ -27,6 +27,7 @@ use propusk_verify::{Demand, Verifier};
 
 use crate::process::cores;
 use crate::report::Report;
+use crate::stats::median;
 use tokens::{AUDIENCE, ISSUER, Signer};
 
 /// How `bench verify` is asked for.
@@ -95,11 +96,6 @@ pub(super) fn pair(size: Size, ours: Candidate<'_>, bare: Candidate<'_>) -> Pair
         bare: median(results.iter().map(|(_, bare)| *bare).collect()),
         ratio: median(results.iter().map(|(ours, bare)| ours / bare).collect()),
     }
-}
-
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn operations(size: Size, candidate: Candidate<'_>) -> usize {

@@ -15,8 +15,9 @@ use propusk_verify::cache::CacheLimits;
 use propusk_verify::clock::{Clock as _, SystemClock};
 
 use super::tokens::{AUDIENCE, ISSUER, Signer};
-use super::{Bench, Pair, Size, median, pair};
+use super::{Bench, Pair, Size, pair};
 use crate::report::{Figure, Row, say};
+use crate::stats::median;
 
 type BareMap = HashMap<Box<str>, u64, foldhash::fast::RandomState>;
 
