@@ -75,11 +75,15 @@ impl Measured {
 
 /// Lets all of them call for a while; the first part of it is not counted.
 async fn run<C: Caller>(server: &Server, callers: Vec<C>, duration: Duration) -> Result<(Vec<C>, Measured)> {
+    // All of them, before anybody calls: a server that is busy accepts late.
+    let mut connected = Vec::with_capacity(callers.len());
+    for caller in callers {
+        connected.push((Connection::open(server.address).await?, caller));
+    }
     let from = Instant::now() + duration / 5;
     let until = from + duration;
     let mut running = JoinSet::new();
-    for caller in callers {
-        let connection = Connection::open(server.address).await?;
+    for (connection, caller) in connected {
         running.spawn(call_on(connection, caller, from, until));
     }
     let awake = tokio::spawn(stay_awake(until));
