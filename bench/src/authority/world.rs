@@ -76,7 +76,7 @@ async fn fill(store: &SqliteStore, people: usize) -> Result<Vec<Person>> {
     let mut known = Vec::new();
     let mut all = users.into_iter().zip(sessions).enumerate().map(|(n, (user, session_id))| {
         let username = format!("p{n:07}");
-        let place = TokenPlace { session_id, number: 0 };
+        let place = refresh_token::first_place(session_id, &SystemRandom);
         let plain = refresh_token::generate(&place, &SystemRandom);
         if n % (people / KNOWN) == 0 && known.len() < KNOWN {
             known.push(Person { username: username.clone(), refresh_token: plain.expose().to_owned() });

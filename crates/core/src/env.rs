@@ -19,6 +19,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(duration)))
     }
 
+    /// This point and a duration earlier, saturating.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
     /// How long after `earlier` this is; zero if it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

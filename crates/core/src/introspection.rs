@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::env::Env;
 use crate::id::{ServiceId, Subject, UserId};
 use crate::log::{self, Standing};
-use crate::refresh_token;
+use crate::refresh_token::{self, Found};
 use crate::roles;
 use crate::secret::PlainSecret;
 use crate::sessions;
-use crate::store::{Client, StoreError, Tx};
+use crate::store::{Client, RefreshToken, StoreError, Tx};
 
 /// What an active token says. Anything else is answered `{"active":false}` and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,7 +97,7 @@ pub fn refresh_token(
     asking: &Client,
     presented: &PlainSecret,
 ) -> Result<Option<Active>, StoreError> {
-    let Some(token) = refresh_token::find(tx, presented)?.filter(|token| token.rotation.is_none()) else {
+    let Some(Found::Kept(token @ RefreshToken { rotation: None, .. })) = refresh_token::find(tx, presented)? else {
         return Ok(None);
     };
     let Some(session) = tx.session(&token.place.session_id)?.filter(|session| session.client_id == asking.id) else {

@@ -1,10 +1,16 @@
 //! The form of refresh tokens: `prt_`, the session, a number, and 256 random bits, with points between them.
 //!
-//! Session and number say where the token is kept, so that it is found beside the one before it. They are no secret
-//! (access tokens have the session as `sid`) and prove nothing: only the hash of the whole text does.
+//! Session and number say where the token is kept, so that it is found beside the one before it. They yield nothing: only
+//! the hash of the whole text does.
+//!
+//! Each use of a token leaves a row, and a session may be refreshed for months. A used token is of interest only because
+//! whoever presents it gives a leak away, and for that its number is enough: a session's numbers begin at a random one,
+//! so who names one that was used has seen a token of that session. Its row is forgotten.
 
-use crate::env::Random;
+use crate::env::{Env, Random};
+use crate::id::SessionId;
 use crate::secret::PlainSecret;
+use crate::settings::Settings;
 use crate::store::{RefreshToken, StoreError, TokenPlace, Tx};
 
 /// What every refresh token begins with.
@@ -15,17 +21,66 @@ pub fn generate(place: &TokenPlace, random: &dyn Random) -> PlainSecret {
     PlainSecret::generate(&format!("{PREFIX}{}.{}.", place.session_id, place.number), random)
 }
 
-/// What is kept of a token that somebody presented, whatever became of it since.
+/// Sessions of earlier versions count from 0; nobody can be told from a guesser by their numbers.
+const GUESSABLE_BELOW: i64 = 1 << 61;
+
+/// Of the first token of a session; there is room for as many successors as anybody can ask for.
+pub fn first_place(session_id: SessionId, random: &dyn Random) -> TokenPlace {
+    let mut bits = [0; 8];
+    random.fill(&mut bits);
+    TokenPlace { session_id, number: (i64::from_be_bytes(bits) & (GUESSABLE_BELOW - 1)) | GUESSABLE_BELOW }
+}
+
+/// What is known of a token that somebody presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// What is kept of it, whatever became of it since.
+    Kept(RefreshToken),
+    /// It was used, and so was its successor, longer ago than an honest client would send it again.
+    Forgotten(SessionId),
+}
+
+impl Found {
+    /// Whose token it is.
+    pub fn session_id(&self) -> &SessionId {
+        match self {
+            Self::Kept(token) => &token.place.session_id,
+            Self::Forgotten(session_id) => session_id,
+        }
+    }
+}
+
+/// Looks for a token that somebody presented.
 ///
 /// # Errors
 /// When the store fails.
-pub fn find(tx: &dyn Tx, presented: &PlainSecret) -> Result<Option<RefreshToken>, StoreError> {
+pub fn find(tx: &dyn Tx, presented: &PlainSecret) -> Result<Option<Found>, StoreError> {
     let hash = presented.hash();
-    let found = match place(presented.expose()) {
-        Some(place) => tx.refresh_token(&place)?,
+    let kept = match place(presented.expose()) {
+        Some(place) => match tx.refresh_token(&place)? {
+            None if place.number >= GUESSABLE_BELOW && tx.is_amid_refresh_tokens(&place)? => {
+                return Ok(Some(Found::Forgotten(place.session_id)));
+            }
+            kept => kept,
+        },
         None => tx.refresh_token_without_place(&hash)?,
     };
-    Ok(found.filter(|token| token.hash == hash))
+    Ok(kept.filter(|token| token.hash == hash).map(Found::Kept))
+}
+
+/// Forgets, now and then, the tokens of a session that cannot be used any more; its first one stays, for the numbers begin
+/// there. To be called when the token of this place is used: so was the successor of each one before.
+pub(crate) fn forget_used(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    settings: &Settings,
+    place: &TokenPlace,
+) -> Result<(), StoreError> {
+    const EACH: i64 = 16;
+    if place.number < GUESSABLE_BELOW || place.number % EACH != 0 {
+        return Ok(());
+    }
+    tx.forget_used_refresh_tokens(&place.session_id, env.now.minus(settings.refresh_grace))
 }
 
 /// The place that a text names, if it has the form.
@@ -41,6 +96,8 @@ fn place(text: &str) -> Option<TokenPlace> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -49,11 +106,19 @@ mod tests {
 
     #[test]
     fn a_token_names_its_place() {
-        for number in [0, 1, 10, i64::MAX] {
+        for number in [0, 1, 10, GUESSABLE_BELOW, i64::MAX] {
             let at = TokenPlace { session_id: SessionId::generate(&SystemRandom), number };
             let token = generate(&at, &SystemRandom);
             assert_eq!(place(token.expose()), Some(at), "{}", token.expose());
         }
+    }
+
+    #[test]
+    fn numbers_begin_anywhere_in_the_upper_half() {
+        let first = || first_place(SessionId::generate(&SystemRandom), &SystemRandom).number;
+        let firsts: BTreeSet<i64> = (0..100).map(|_| first()).collect();
+        assert_eq!(firsts.len(), 100);
+        assert!(firsts.iter().all(|number| (GUESSABLE_BELOW..2 * GUESSABLE_BELOW).contains(number)), "{firsts:?}");
     }
 
     #[test]

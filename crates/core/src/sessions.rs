@@ -10,7 +10,7 @@ use crate::mint::{self, MintError, MintRequest};
 use crate::refresh_token;
 use crate::secret::PlainSecret;
 use crate::settings::Settings;
-use crate::store::{AuditEntry, RefreshToken, Service, Session, SessionOrigin, StoreError, TokenPlace, Tx};
+use crate::store::{AuditEntry, RefreshToken, Service, Session, SessionOrigin, StoreError, Tx};
 
 /// A person whose password was checked against the hash that was read.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ pub fn open(
         origin: new.origin,
     };
     tx.insert_session(&session)?;
-    let place = TokenPlace { session_id: session.id.clone(), number: 0 };
+    let place = refresh_token::first_place(session.id.clone(), env.random);
     let refresh = refresh_token::generate(&place, env.random);
     tx.insert_refresh_token(&RefreshToken { place, hash: refresh.hash(), created_at: env.now, rotation: None })?;
     let request = MintRequest {
@@ -147,8 +147,8 @@ pub fn of_refresh_token(
     presented: &PlainSecret,
     client: &ClientId,
 ) -> Result<Option<Session>, StoreError> {
-    let Some(token) = refresh_token::find(tx, presented)? else { return Ok(None) };
-    Ok(tx.session(&token.place.session_id)?.filter(|session| session.client_id == *client))
+    let Some(found) = refresh_token::find(tx, presented)? else { return Ok(None) };
+    Ok(tx.session(found.session_id())?.filter(|session| session.client_id == *client))
 }
 
 /// The id of the built-in client of the JSON calls.

@@ -30,10 +30,8 @@ impl OnlineCheck for CommittedState {
 
 #[cfg(test)]
 mod tests {
-    use propusk_core::env::SystemRandom;
     use propusk_core::grants::{client_credentials, token_exchange};
     use propusk_core::introspection;
-    use propusk_core::keys::Kek;
     use propusk_core::target::Target;
     use propusk_verify::check::CheckVerdict;
     use propusk_verify::token::VerifiedToken;
@@ -72,9 +70,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_the_floor_has_passed_is_expired_whoever_asks() {
         let dir = tempfile::tempdir().unwrap();
-        let kek = Kek::generate_text(&SystemRandom);
-        demo::prepare(demo::tests::config(dir.path(), &kek), std::collections::BTreeMap::new()).await.unwrap();
-        let (app, _) = crate::open(demo::tests::config(dir.path(), &kek)).await.unwrap();
+        let app = demo::tests::opened(dir.path()).await;
         let token = token(&app).await;
         let exp = token.claims().exp;
         for (floor, taken) in [(exp - 1, true), (exp, false)] {

@@ -259,6 +259,20 @@ pub(crate) mod tests {
         }
     }
 
+    /// An authority with the demo data in a directory of its own.
+    pub(crate) async fn opened(data: &Path) -> Arc<App> {
+        opened_with(data, |_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn opened_with(data: &Path, change: impl FnOnce(&mut Settings)) -> Arc<App> {
+        let kek = Kek::generate_text(&SystemRandom);
+        prepare(config(data, &kek), BTreeMap::new()).await.unwrap();
+        let mut config = config(data, &kek);
+        change(&mut config.settings);
+        crate::open(config).await.unwrap().0
+    }
+
     #[tokio::test]
     async fn the_authority_after_a_preparation_calls_things_enforced_at_once() {
         let dir = tempfile::tempdir().unwrap();

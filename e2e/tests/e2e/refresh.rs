@@ -167,6 +167,8 @@ fn a_made_up_token_that_names_a_session_yields_nothing_and_ends_nothing() {
         let (used, secret) = first.refresh.rsplit_once('.').unwrap();
         let (live, other_secret) = second.refresh.rsplit_once('.').unwrap();
         let random = "A".repeat(secret.len());
+        let session = first.refresh.split('.').next().unwrap();
+        let number = |token: &Tokens| token.refresh.split('.').nth(1).unwrap().parse::<i64>().unwrap();
         for made_up in [
             format!("{used}.{random}"),
             format!("{live}.{random}"),
@@ -174,7 +176,10 @@ fn a_made_up_token_that_names_a_session_yields_nothing_and_ends_nothing() {
             format!("{used}.{other_secret}"),
             format!("{live}."),
             format!("{used}0.{secret}"),
-            format!("{}-1.{secret}", used.trim_end_matches('0')),
+            format!("{session}.{}.{secret}", number(&first) - 1),
+            format!("{session}.{}.{secret}", number(&second) + 1),
+            format!("{session}.0.{secret}"),
+            format!("{session}.-1.{secret}"),
             format!("prt_{secret}"),
         ] {
             system.refresh(&made_up, None).await.expect_problem(401, "invalid-refresh-token");
@@ -205,6 +210,28 @@ fn a_replay_after_the_grace_window_ends_the_family() {
         // It is the family that ended, not the person.
         system.refresh(&untouched.refresh, None).await.expect(200);
         system.login(&person, "cars").await;
+    });
+}
+
+/// A session may be refreshed for months: what was used long ago is not kept, and gives a thief away all the same.
+#[test]
+fn a_replay_of_a_token_that_is_long_forgotten_ends_the_family() {
+    run(async {
+        let system = &*SHORT;
+        let person = system.register("forgotten").await;
+        let mut latest = system.login(&person, "cars").await;
+        let mut used = Vec::new();
+        for round in [64, 64] {
+            for _ in 0..round {
+                let next = Tokens::of(system.refresh(&latest.refresh, Some("cars")).await);
+                used.push(std::mem::replace(&mut latest, next));
+            }
+            e2e::time_passes(PAST_GRACE).await;
+        }
+        latest = Tokens::of(system.refresh(&latest.refresh, Some("cars")).await);
+        system.refresh(&used[1].refresh, None).await.expect_problem(401, "invalid-refresh-token");
+        assert_ended(system, &latest).await;
+        assert_eq!(system.audited(&person.id, "refresh_reuse").await.len(), 1, "in the audit log");
     });
 }
 

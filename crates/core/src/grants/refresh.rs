@@ -11,7 +11,7 @@ use crate::audit::Actor;
 use crate::env::Env;
 use crate::id::{ClientId, ServiceId, Subject};
 use crate::mint::{self, MintRequest};
-use crate::refresh_token;
+use crate::refresh_token::{self, Found};
 use crate::secret::PlainSecret;
 use crate::sessions;
 use crate::settings::Settings;
@@ -79,11 +79,14 @@ pub fn grant(
     if let Presenter::Client(client) = presenter {
         expect_allowed(client, GrantType::RefreshToken)?;
     }
-    let token = refresh_token::find(tx, presented)?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
-    let session = tx.session(&token.place.session_id)?.ok_or(GrantError::InvalidGrant("unknown session"))?;
+    let found = refresh_token::find(tx, presented)?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
+    let session = tx.session(found.session_id())?.ok_or(GrantError::InvalidGrant("unknown session"))?;
     if !sessions::is_usable(tx, env, &session)? {
         return Err(GrantError::InvalidGrant("the session has ended"));
     }
+    let Found::Kept(token) = found else {
+        return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?));
+    };
     if session.client_id != *presenter.client_id() {
         // An honest client never has it. Once it was used, it is no mistake either: it has leaked.
         return match token.rotation {
@@ -93,7 +96,7 @@ pub fn grant(
     }
     let audience = presenter.target(tx, target)?;
     let successor = match &token.rotation {
-        None => rotate(tx, env, &token, presented)?,
+        None => rotate(tx, env, settings, &token, presented)?,
         Some(rotation) => match replayed(tx, env, settings, presenter, presented, &token.place, rotation)? {
             Some(successor) => successor,
             None => return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
@@ -116,6 +119,7 @@ pub fn grant(
 fn rotate(
     tx: &mut dyn Tx,
     env: Env<'_>,
+    settings: &Settings,
     token: &RefreshToken,
     presented: &PlainSecret,
 ) -> Result<PlainSecret, GrantError> {
@@ -124,6 +128,7 @@ fn rotate(
     let sealed_successor = presented.seal(&successor).map_err(StoreError::failed)?;
     tx.rotate_refresh_token(&token.place, &Rotation { at: env.now, sealed_successor })?;
     tx.insert_refresh_token(&RefreshToken { place, hash: successor.hash(), created_at: env.now, rotation: None })?;
+    refresh_token::forget_used(tx, env, settings, &token.place)?;
     Ok(successor)
 }
 

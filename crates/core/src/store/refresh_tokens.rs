@@ -23,8 +23,8 @@ pub struct RefreshToken {
 pub struct TokenPlace {
     /// The session.
     pub session_id: SessionId,
-    /// The session's first has 0, and each successor one more. Below zero are those of earlier versions, which do not
-    /// name their place.
+    /// The session's first has a random one, and each successor one more. Below zero are those of earlier versions, which
+    /// do not name their place.
     pub number: i64,
 }
 
@@ -55,6 +55,10 @@ pub trait RefreshTokens {
     fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError>;
     /// Records the first use; `false` if it was used before (then nothing was written).
     fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError>;
+    /// Whether there are tokens of the session before and after this place.
+    fn is_amid_refresh_tokens(&self, place: &TokenPlace) -> Result<bool, StoreError>;
+    /// Forgets some of the session's oldest tokens, as far as they were used before `before`; never the first one.
+    fn forget_used_refresh_tokens(&mut self, session: &SessionId, before: Timestamp) -> Result<(), StoreError>;
     /// Forgets the tokens of sessions whose absolute limit passed before `before`, and those sessions; how many
     /// sessions.
     fn forget_expired_sessions(&mut self, before: Timestamp) -> Result<usize, StoreError>;

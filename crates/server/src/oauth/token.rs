@@ -134,43 +134,42 @@ async fn for_subject_token(app: &App, client: Client, form: &Form, target: Targe
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use propusk_core::audit::Actor;
     use propusk_core::env::SystemRandom;
     use propusk_core::id::{SessionId, UserId};
-    use propusk_core::keys::Kek;
+    use propusk_core::refresh_token;
     use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, User};
 
     use super::*;
     use crate::demo;
 
-    async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> PlainSecret {
+    async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
         let (settings, presented) = (app.settings.clone(), presented.clone());
         let refreshed = app.write(move |tx, env| {
             let client = tx.client(&"demo-first-party".parse().unwrap())?.unwrap();
             let target = Target { audience: Some("cars".to_owned()), resource: None };
             refresh::grant(tx, env, &settings, &Actor::system(), &Presenter::Client(client), &presented, &target)
         });
-        match refreshed.await.unwrap() {
+        refreshed.await
+    }
+
+    async fn successor(app: &Arc<App>, presented: &PlainSecret) -> PlainSecret {
+        match refresh(app, presented).await.unwrap() {
             Refreshed::Tokens(set) => set.refresh.unwrap().0,
             Refreshed::FamilyEnded(_) => panic!("the family has ended"),
         }
     }
 
-    /// Nobody has to sign in again for an upgrade.
-    #[tokio::test]
-    async fn a_refresh_token_of_an_earlier_version_yields_one_of_this_version() {
-        let dir = tempfile::tempdir().unwrap();
-        let kek = Kek::generate_text(&SystemRandom);
-        demo::prepare(demo::tests::config(dir.path(), &kek), std::collections::BTreeMap::new()).await.unwrap();
-        let (app, _) = crate::open(demo::tests::config(dir.path(), &kek)).await.unwrap();
-        let old = PlainSecret::generate(propusk_core::refresh_token::PREFIX, &SystemRandom);
-        let (hash, settings) = (old.hash(), app.settings.clone());
+    /// Somebody new who has signed in, with this as the first refresh token.
+    async fn signed_in(app: &Arc<App>, place: &TokenPlace, token: &PlainSecret) {
+        let (place, hash, settings) = (place.clone(), token.hash(), app.settings.clone());
         let written = app.write(move |tx, env| {
             let user = UserId::generate(&SystemRandom);
-            let place = TokenPlace { session_id: SessionId::generate(&SystemRandom), number: -1 };
             tx.insert_user(&User {
                 id: user.clone(),
-                username: "old".to_owned(),
+                username: user.to_string(),
                 email: None,
                 password_hash: None,
                 disabled: false,
@@ -195,11 +194,83 @@ mod tests {
             Ok::<_, StoreError>(())
         });
         written.await.unwrap();
-        let first = refresh(&app, &old).await;
+    }
+
+    /// How many tokens of a session are kept, of the first `count`.
+    async fn kept(app: &Arc<App>, first: &TokenPlace, count: usize) -> usize {
+        let mut place = first.clone();
+        let counted = app.read(move |tx, _| {
+            let mut kept = 0;
+            for _ in 0..count {
+                kept += usize::from(tx.refresh_token(&place)?.is_some());
+                place = place.next();
+            }
+            Ok::<_, StoreError>(kept)
+        });
+        counted.await.unwrap()
+    }
+
+    /// Nobody has to sign in again for an upgrade.
+    #[tokio::test]
+    async fn a_refresh_token_of_an_earlier_version_yields_one_of_this_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = demo::tests::opened(dir.path()).await;
+        let old = PlainSecret::generate(refresh_token::PREFIX, &SystemRandom);
+        signed_in(&app, &TokenPlace { session_id: SessionId::generate(&SystemRandom), number: -1 }, &old).await;
+        let first = successor(&app, &old).await;
         assert!(first.expose().starts_with("prt_s_"), "the first that names its place");
-        assert_eq!(refresh(&app, &old).await, first, "its answer may have been lost");
-        let second = refresh(&app, &first).await;
+        assert_eq!(successor(&app, &old).await, first, "its answer may have been lost");
+        let second = successor(&app, &first).await;
         assert!(second != first);
+        app.store.close().await;
+    }
+
+    const USES: usize = 200;
+
+    /// Uses one after the other, without a grace window; all of them, and the one that was not used.
+    async fn used(app: &Arc<App>, first: &TokenPlace) -> Vec<PlainSecret> {
+        let mut tokens = vec![refresh_token::generate(first, &SystemRandom)];
+        signed_in(app, first, &tokens[0]).await;
+        for n in 0..USES {
+            // The window ends with the millisecond.
+            let begun = crate::app::env().now;
+            while crate::app::env().now == begun {
+                tokio::task::yield_now().await;
+            }
+            tokens.push(successor(app, &tokens[n]).await);
+        }
+        tokens
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_session_does_not_grow_with_its_refreshes() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = demo::tests::opened_with(dir.path(), |settings| settings.refresh_grace = Duration::ZERO).await;
+        let first = refresh_token::first_place(SessionId::generate(&SystemRandom), &SystemRandom);
+        let tokens = used(&app, &first).await;
+        let kept = kept(&app, &first, USES + 1).await;
+        assert!((2..40).contains(&kept), "{kept} of {}", USES + 1);
+        // A used one gives a thief away, kept or not.
+        assert!(matches!(refresh(&app, &tokens[USES / 2]).await, Ok(Refreshed::FamilyEnded(_))));
+        assert!(refresh(&app, &tokens[USES]).await.is_err(), "the session has ended");
+        app.store.close().await;
+    }
+
+    /// Anybody who sees an access token could end its session otherwise.
+    #[tokio::test]
+    async fn a_session_whose_numbers_can_be_guessed_forgets_none_and_ends_for_no_guess() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = demo::tests::opened_with(dir.path(), |settings| settings.refresh_grace = Duration::ZERO).await;
+        let first = TokenPlace { session_id: SessionId::generate(&SystemRandom), number: 0 };
+        let tokens = used(&app, &first).await;
+        assert_eq!(kept(&app, &first, USES + 1).await, USES + 1);
+        for number in [0, 1, 100, USES] {
+            let number = i64::try_from(number).unwrap();
+            let guess = refresh_token::generate(&TokenPlace { number, ..first.clone() }, &SystemRandom);
+            assert!(refresh(&app, &guess).await.is_err(), "{number}");
+        }
+        successor(&app, &tokens[USES]).await;
+        assert!(matches!(refresh(&app, &tokens[USES / 2]).await, Ok(Refreshed::FamilyEnded(_))));
         app.store.close().await;
     }
 }

@@ -1,6 +1,7 @@
 //! Refresh tokens.
 
 use propusk_core::env::Timestamp;
+use propusk_core::id::SessionId;
 use propusk_core::secret::HashedSecret;
 use propusk_core::store::{RefreshToken, RefreshTokens, Rotation, StoreError, TokenPlace};
 use rusqlite::params;
@@ -21,6 +22,15 @@ pub(super) const INSERT: &str =
 
 pub(super) const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = ?3, sealed_successor = ?4
     WHERE session_id = ?1 AND number = ?2 AND rotated_at IS NULL";
+
+pub(super) const IS_AMID: &str = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = ?1 AND number < ?2)
+    AND EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = ?1 AND number > ?2)";
+
+/// Some at a time: who asks for a token waits for it.
+pub(super) const FORGET_USED: &str = "DELETE FROM refresh_tokens
+    WHERE session_id = ?1 AND rotated_at < ?2 AND number BETWEEN
+        (SELECT number FROM refresh_tokens WHERE session_id = ?1 ORDER BY number LIMIT 1 OFFSET 1)
+        AND (SELECT number + 31 FROM refresh_tokens WHERE session_id = ?1 ORDER BY number LIMIT 1 OFFSET 1)";
 
 pub(super) const FORGET_EXPIRED: &str =
     "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM sessions WHERE expires_at < ?1)";
@@ -53,6 +63,15 @@ impl RefreshTokens for SqliteTx<'_> {
         let TokenPlace { session_id, number } = place;
         let Rotation { at, sealed_successor } = rotation;
         self.write_one(ROTATE, params![session_id.as_str(), number, row::time(*at), sealed_successor])
+    }
+
+    fn is_amid_refresh_tokens(&self, place: &TokenPlace) -> Result<bool, StoreError> {
+        let is_amid = self.one(IS_AMID, params![place.session_id.as_str(), place.number], |columns| columns.get())?;
+        Ok(is_amid.unwrap_or_default())
+    }
+
+    fn forget_used_refresh_tokens(&mut self, session: &SessionId, before: Timestamp) -> Result<(), StoreError> {
+        self.write(FORGET_USED, params![session.as_str(), row::time(before)]).map(|_| ())
     }
 
     fn forget_expired_sessions(&mut self, before: Timestamp) -> Result<usize, StoreError> {

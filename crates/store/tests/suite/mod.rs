@@ -112,6 +112,7 @@ macro_rules! conformance {
             a_refresh_token_is_used_once,
             a_refresh_token_needs_a_session_and_is_there_once,
             refresh_tokens_without_a_place_are_found_by_their_hash,
+            used_refresh_tokens_are_forgotten_from_the_second_on,
             expired_sessions_are_forgotten_with_their_tokens,
             events_follow_each_other,
             the_last_event_of_a_key_is_found,

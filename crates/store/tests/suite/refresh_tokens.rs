@@ -55,6 +55,54 @@ pub(crate) async fn refresh_tokens_without_a_place_are_found_by_their_hash(store
     assert_eq!(find(1).await.unwrap(), Some(RefreshToken { rotation: Some(used), ..numbered(1, -1) }));
 }
 
+pub(crate) async fn used_refresh_tokens_are_forgotten_from_the_second_on(store: &impl Backend) {
+    const USED: u8 = 100;
+    store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
+    let used = |n: u8, of: &str| {
+        let rotation = Rotation { at: Timestamp(n.into()), sealed_successor: vec![n] };
+        RefreshToken { rotation: Some(rotation), ..token(n, of) }
+    };
+    let written = store.write(move |tx| {
+        for n in 1..=USED {
+            tx.insert_refresh_token(&used(n, "s_1"))?;
+        }
+        tx.insert_refresh_token(&token(USED + 1, "s_1"))?;
+        tx.insert_refresh_token(&used(1, "s_2"))?;
+        tx.insert_refresh_token(&used(2, "s_2"))
+    });
+    written.await.unwrap();
+    let is_amid = |n| store.read(move |tx| tx.is_amid_refresh_tokens(&place(n, "s_1")));
+    let forget =
+        |before: u64| store.write(move |tx| tx.forget_used_refresh_tokens(&session_id("s_1"), Timestamp(before)));
+    let kept = |of: &'static str| {
+        store.read(move |tx| {
+            let mut kept = Vec::new();
+            for n in 0..=u8::MAX {
+                kept.extend(tx.refresh_token(&place(n, of))?.map(|_| n));
+            }
+            Ok::<_, StoreError>(kept)
+        })
+    };
+    forget(11).await.unwrap();
+    let later: Vec<u8> = [1].into_iter().chain(11..=USED + 1).collect();
+    assert_eq!(kept("s_1").await.unwrap(), later, "those that were used before");
+    let mut last = later.len();
+    while kept("s_1").await.unwrap().len() > 2 {
+        forget(u64::MAX >> 1).await.unwrap();
+        let left = kept("s_1").await.unwrap().len();
+        assert!(left < last, "some each time: {left} of {last}");
+        last = left;
+    }
+    assert_eq!(kept("s_1").await.unwrap(), [1, USED + 1], "the first, and the one that was not used");
+    assert_eq!(kept("s_2").await.unwrap(), [1, 2], "another session's");
+    forget(u64::MAX >> 1).await.unwrap();
+    let mut amid = Vec::new();
+    for n in [0, 1, 2, USED, USED + 1, USED + 2] {
+        amid.push(is_amid(n).await.unwrap());
+    }
+    assert_eq!(amid, [false, false, true, true, false, false]);
+}
+
 pub(crate) async fn expired_sessions_are_forgotten_with_their_tokens(store: &impl Backend) {
     store.with_people(&["u_1"]).await;
     store.with_clients(&["web"]).await;
