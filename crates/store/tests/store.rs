@@ -161,6 +161,45 @@ async fn brief_reads_never_mix_what_was_before_and_after_a_commit() {
     }
 }
 
+/// The connection that writes keeps rows from one job to the next, until one of them is written.
+#[tokio::test]
+async fn jobs_that_write_see_what_was_written_and_nothing_that_was_taken_back() {
+    let (store, _dir) = fresh();
+    let id: ClientId = "cars".parse().unwrap();
+    let client = Client::named(id.clone(), "0".to_owned(), Timestamp(0));
+    let seen = || {
+        let id = id.clone();
+        let seen =
+            store.write(move |tx| Ok::<_, StoreError>((tx.client(&id)?.map(|it| it.name), tx.log_state()?.head)));
+        async { seen.await.unwrap() }
+    };
+    // One that is not there is kept, too.
+    assert_eq!(seen().await, (None, 0));
+    let insert = client.clone();
+    store.write(move |tx| tx.insert_client(&insert)).await.unwrap();
+    for n in 1..=3 {
+        let before = ((n - 1).to_string(), n - 1);
+        assert_eq!(seen().await, (Some(before.0.clone()), before.1));
+        let change = |is_kept: bool, panics: bool| {
+            let client = Client { name: n.to_string(), ..client.clone() };
+            store.write(move |tx| {
+                tx.update_client(&client)?;
+                append(tx)?;
+                let now = (tx.client(&client.id)?.unwrap().name, tx.log_state()?.head);
+                assert_eq!(now, (client.name, n), "a job sees what it wrote");
+                assert!(!panics, "as it is meant to");
+                if is_kept { Ok(()) } else { Err(StoreError::failed("as it is meant to")) }
+            })
+        };
+        for panics in [false, true] {
+            change(false, panics).await.unwrap_err();
+            assert_eq!(seen().await, (Some(before.0.clone()), before.1), "it was taken back");
+        }
+        change(true, false).await.unwrap();
+        assert_eq!(seen().await, (Some(n.to_string()), n));
+    }
+}
+
 /// A snapshot that is kept keeps the write-ahead log from starting over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn brief_reads_between_writes_do_not_make_the_log_grow() {

@@ -46,7 +46,8 @@ impl AuditLog for SqliteTx<'_> {
     fn append_audit(&mut self, entry: &AuditEntry, at: Timestamp) -> Result<(), StoreError> {
         let AuditEntry { actor, action, subject, service, outcome, jti, kid, request_id } = entry;
         let at = row::time(at);
-        self.write(INSERT, params![at, actor, action, subject, service, outcome, jti, kid, request_id]).map(|_| ())
+        self.write_apart(INSERT, params![at, actor, action, subject, service, outcome, jti, kid, request_id])
+            .map(|_| ())
     }
 }
 

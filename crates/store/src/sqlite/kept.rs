@@ -1,5 +1,7 @@
-//! Rows that are read by almost every request and almost never change, kept as long as the snapshot that they were read
-//! in: all rows of an answer are of that one snapshot.
+//! Rows that are read by almost every request and almost never change.
+//!
+//! A connection that reads keeps them as long as the snapshot that they were read in: all rows of an answer are of that
+//! one snapshot. The connection that writes is the only one that does, so it keeps them until it changes one of them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,9 +27,9 @@ pub(super) struct Rows {
 const MOST: usize = 1024;
 
 impl Kept {
-    /// To be called when the snapshot ends.
-    pub(super) fn forget(&mut self) {
-        *self.0.get_mut() = Rows::default();
+    /// To be called when the snapshot ends, and when a row of these was written or what was written is taken back.
+    pub(super) fn forget(&self) {
+        *self.0.borrow_mut() = Rows::default();
     }
 
     /// A row that was read before, or is read now and kept.

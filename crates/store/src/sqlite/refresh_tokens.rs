@@ -56,13 +56,14 @@ impl RefreshTokens for SqliteTx<'_> {
             rotation.map(|rotation| row::time(rotation.at)),
             rotation.map(|rotation| &rotation.sealed_successor),
         ];
-        self.write(INSERT, values).map(|_| ())
+        self.write_apart(INSERT, values).map(|_| ())
     }
 
     fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError> {
         let TokenPlace { session_id, number } = place;
         let Rotation { at, sealed_successor } = rotation;
-        self.write_one(ROTATE, params![session_id.as_str(), number, row::time(*at), sealed_successor])
+        let values = params![session_id.as_str(), number, row::time(*at), sealed_successor];
+        Ok(self.write_apart(ROTATE, values)? > 0)
     }
 
     fn is_amid_refresh_tokens(&self, place: &TokenPlace) -> Result<bool, StoreError> {
@@ -71,7 +72,7 @@ impl RefreshTokens for SqliteTx<'_> {
     }
 
     fn forget_used_refresh_tokens(&mut self, session: &SessionId, before: Timestamp) -> Result<(), StoreError> {
-        self.write(FORGET_USED, params![session.as_str(), row::time(before)]).map(|_| ())
+        self.write_apart(FORGET_USED, params![session.as_str(), row::time(before)]).map(|_| ())
     }
 
     fn forget_expired_sessions(&mut self, before: Timestamp) -> Result<usize, StoreError> {

@@ -51,11 +51,11 @@ impl Sessions for SqliteTx<'_> {
             session.origin.address,
             session.origin.user_agent,
         ];
-        self.write(INSERT, values).map(|_| ())
+        self.write_apart(INSERT, values).map(|_| ())
     }
 
     fn touch_session(&mut self, id: &SessionId, at: Timestamp, idle_expires_at: Timestamp) -> Result<(), StoreError> {
-        self.update(TOUCH, params![id.as_str(), row::time(at), row::time(idle_expires_at)])
+        self.update_apart(TOUCH, params![id.as_str(), row::time(at), row::time(idle_expires_at)])
     }
 
     fn end_session(&mut self, id: &SessionId, at: Timestamp) -> Result<bool, StoreError> {

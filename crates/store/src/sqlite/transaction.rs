@@ -12,7 +12,7 @@ use super::row::Columns;
 /// A snapshot or a savepoint of one connection.
 pub(super) struct SqliteTx<'c> {
     connection: &'c Connection,
-    /// Of snapshots only.
+    /// Not on the connections that read for long.
     kept: Option<&'c Kept>,
     appended: Option<u64>,
     erased: bool,
@@ -24,12 +24,12 @@ impl<'c> SqliteTx<'c> {
         Self { connection, kept: None, appended: None, erased: false }
     }
 
-    /// A snapshot in which rows that were kept hold.
+    /// One in which rows that were kept hold.
     pub(super) fn with_kept(connection: &'c Connection, kept: &'c Kept) -> Self {
         Self { kept: Some(kept), ..Self::new(connection) }
     }
 
-    /// A row of those that snapshots keep.
+    /// A row of those that are kept.
     pub(super) fn kept<K: Hash + Eq + Clone, V: Clone>(
         &self,
         of: fn(&mut Rows) -> &mut HashMap<K, V>,
@@ -42,7 +42,7 @@ impl<'c> SqliteTx<'c> {
         }
     }
 
-    /// The row of the log, which snapshots keep too.
+    /// The row of the log, which is kept too.
     pub(super) fn kept_log(&self, read: impl FnOnce() -> Result<LogState, StoreError>) -> Result<LogState, StoreError> {
         match self.kept {
             Some(kept) => kept.log(read),
@@ -100,6 +100,18 @@ impl<'c> SqliteTx<'c> {
 
     /// Writes; how many rows it concerned.
     pub(super) fn write(&mut self, sql: &'static str, params: impl Params) -> Result<usize, StoreError> {
+        self.forget_kept();
+        self.write_apart(sql, params)
+    }
+
+    fn forget_kept(&self) {
+        if let Some(kept) = self.kept {
+            kept.forget();
+        }
+    }
+
+    /// Writes to a table of which no rows are kept: sessions, refresh tokens, the audit log.
+    pub(super) fn write_apart(&mut self, sql: &'static str, params: impl Params) -> Result<usize, StoreError> {
         self.expect_transaction()?;
         let write = || self.connection.prepare_cached(sql)?.execute(params);
         write().map_err(StoreError::failed)
@@ -112,7 +124,12 @@ impl<'c> SqliteTx<'c> {
 
     /// Changes a row that must be there.
     pub(super) fn update(&mut self, sql: &'static str, params: impl Params) -> Result<(), StoreError> {
-        if self.write_one(sql, params)? { Ok(()) } else { Err(StoreError::failed(NoSuchRow)) }
+        expect_row(self.write(sql, params)?)
+    }
+
+    /// The same in a table of which no rows are kept.
+    pub(super) fn update_apart(&mut self, sql: &'static str, params: impl Params) -> Result<(), StoreError> {
+        expect_row(self.write_apart(sql, params)?)
     }
 
     /// Changes the row of a table that has one, and answers it.
@@ -122,6 +139,7 @@ impl<'c> SqliteTx<'c> {
         params: impl Params,
         read: impl FnOnce(&mut Columns<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.forget_kept();
         self.expect_transaction()?;
         self.one(sql, params, read)?.ok_or_else(|| StoreError::failed(NoSuchRow))
     }
@@ -131,6 +149,10 @@ impl<'c> SqliteTx<'c> {
     fn expect_transaction(&self) -> Result<(), StoreError> {
         if self.connection.is_autocommit() { Err(StoreError::failed(TransactionLost)) } else { Ok(()) }
     }
+}
+
+fn expect_row(changed: usize) -> Result<(), StoreError> {
+    if changed > 0 { Ok(()) } else { Err(StoreError::failed(NoSuchRow)) }
 }
 
 /// What was to be changed is not there.

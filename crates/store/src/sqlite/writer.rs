@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use super::copy::Copies;
 use super::erasure::Erasure;
 use super::here::Here;
+use super::kept::Kept;
 use super::transaction::SqliteTx;
 use crate::queue::{AbandonOnDrop, Queue};
 
@@ -37,7 +38,8 @@ pub(super) fn start(
     thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
         let jobs = AbandonOnDrop(jobs);
         let wal = WalWatch::on(&mut connection, copies);
-        let mut writer = Writer { connection, jobs: &jobs.0, head, here, wal, erasure: Erasure::default() };
+        let (kept, erasure) = (Kept::default(), Erasure::default());
+        let mut writer = Writer { connection, jobs: &jobs.0, kept, head, here, wal, erasure };
         writer.run();
         writer.connection
     })
@@ -97,6 +99,7 @@ where
 struct Writer<'a> {
     connection: Connection,
     jobs: &'a Queue<GroupJob>,
+    kept: Kept,
     head: watch::Sender<u64>,
     here: Arc<Here>,
     wal: WalWatch,
@@ -143,11 +146,8 @@ impl Writer<'_> {
     /// Runs `first` and whatever waits by then, puts what was run into `group`, and commits.
     fn commit_group(&mut self, first: GroupJob, group: &mut Vec<GroupJob>) -> Result<(), GroupFailed> {
         let committed = self.run_and_commit(first, group);
-        if committed.is_err()
-            && !self.connection.is_autocommit()
-            && let Err(error) = execute(&self.connection, "ROLLBACK")
-        {
-            tracing::error!(%error, "a failed transaction could not be rolled back");
+        if committed.is_err() {
+            self.roll_back();
         }
         let done = committed.map_err(|error| GroupFailed(Arc::new(error)))?;
         // Before any answer: who is told of a change must find its event here.
@@ -160,6 +160,16 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn roll_back(&self) {
+        self.kept.forget();
+        // SQLite ends it by itself when the disk fails.
+        if !self.connection.is_autocommit()
+            && let Err(error) = execute(&self.connection, "ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+    }
+
     fn run_and_commit(&self, first: GroupJob, group: &mut Vec<GroupJob>) -> rusqlite::Result<Effects> {
         let mut done = Effects::default();
         let mut next = Some(first);
@@ -169,7 +179,7 @@ impl Writer<'_> {
             if begun.is_ok()
                 && let Some(job) = group.last_mut()
             {
-                begun = run_in_savepoint(&self.connection, job.as_mut(), &mut done);
+                begun = self.run_in_savepoint(job.as_mut(), &mut done);
             }
             if begun.is_err() {
                 break;
@@ -180,22 +190,24 @@ impl Writer<'_> {
         self.here.committing(|| execute(&self.connection, "COMMIT"))?;
         Ok(done)
     }
-}
 
-/// Runs one job; an error is the whole transaction's.
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job, done: &mut Effects) -> rusqlite::Result<()> {
-    execute(connection, "SAVEPOINT job")?;
-    let mut tx = SqliteTx::new(connection);
-    let keep = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
-    if keep.is_err() {
-        tracing::error!("an operation that writes panicked");
+    /// Runs one job; an error is the whole transaction's.
+    fn run_in_savepoint(&self, job: &mut dyn Job, done: &mut Effects) -> rusqlite::Result<()> {
+        execute(&self.connection, "SAVEPOINT job")?;
+        let mut tx = SqliteTx::with_kept(&self.connection, &self.kept);
+        let keep = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
+        if keep.is_err() {
+            tracing::error!("an operation that writes panicked");
+        }
+        if matches!(keep, Ok(true)) {
+            *done = Effects { head: tx.appended().or(done.head), erased: done.erased || tx.erased() };
+        } else {
+            // Rows that this job wrote and read again may be among them.
+            self.kept.forget();
+            execute(&self.connection, "ROLLBACK TO job")?;
+        }
+        execute(&self.connection, "RELEASE job")
     }
-    if matches!(keep, Ok(true)) {
-        *done = Effects { head: tx.appended().or(done.head), erased: done.erased || tx.erased() };
-    } else {
-        execute(connection, "ROLLBACK TO job")?;
-    }
-    execute(connection, "RELEASE job")
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
