@@ -117,14 +117,13 @@ fn insert(tx: &mut dyn Tx, person: Whole, password_hash: &str) -> Result<(), Sto
         epoch: tx.log_state()?.head,
         scope: None,
         created_at: now,
-        last_used_at: now,
-        idle_expires_at: now.plus(settings.session_idle_ttl),
         expires_at: now.plus(settings.session_absolute_ttl),
         ended_at: None,
         origin: SessionOrigin { address: Some("192.0.2.1".to_owned()), user_agent: Some("Mozilla/5.0".to_owned()) },
     })?;
     let Whole { place, hash, .. } = person;
-    tx.insert_refresh_token(&RefreshToken { place, hash, created_at: now, rotation: None })
+    let idle_expires_at = now.plus(settings.session_idle_ttl);
+    tx.insert_refresh_token(&RefreshToken { place, hash, created_at: now, idle_expires_at, rotation: None })
 }
 
 /// With the product's default parameters.

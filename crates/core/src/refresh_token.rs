@@ -7,11 +7,11 @@
 //! whoever presents it gives a leak away, and for that its number is enough: a session's numbers begin at a random one,
 //! so who names one that was used has seen a token of that session. Its row is forgotten.
 
-use crate::env::{Env, Random};
+use crate::env::{Env, Random, Timestamp};
 use crate::id::SessionId;
 use crate::secret::PlainSecret;
 use crate::settings::Settings;
-use crate::store::{RefreshToken, StoreError, TokenPlace, Tx};
+use crate::store::{RefreshToken, Session, StoreError, TokenPlace, Tx};
 
 /// What every refresh token begins with.
 pub const PREFIX: &str = "prt_";
@@ -29,6 +29,28 @@ pub fn first_place(session_id: SessionId, random: &dyn Random) -> TokenPlace {
     let mut bits = [0; 8];
     random.fill(&mut bits);
     TokenPlace { session_id, number: (i64::from_be_bytes(bits) & (GUESSABLE_BELOW - 1)) | GUESSABLE_BELOW }
+}
+
+/// A new token of a session at this place, and until when it can be used.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn hand_out(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    settings: &Settings,
+    session: &Session,
+    place: TokenPlace,
+) -> Result<(PlainSecret, Timestamp), StoreError> {
+    let (token, idle_expires_at) = (generate(&place, env.random), idle_limit(env, settings, session));
+    let (hash, created_at) = (token.hash(), env.now);
+    tx.insert_refresh_token(&RefreshToken { place, hash, created_at, idle_expires_at, rotation: None })?;
+    Ok((token, idle_expires_at))
+}
+
+/// Until when a session that is used now may stay idle.
+pub(crate) fn idle_limit(env: Env<'_>, settings: &Settings, session: &Session) -> Timestamp {
+    env.now.plus(settings.session_idle_ttl).min(session.expires_at)
 }
 
 /// What is known of a token that somebody presented.

@@ -63,7 +63,6 @@ pub fn open(
     if user.disabled || user.password_hash.as_deref() != Some(new.who.password_hash.as_str()) {
         return Err(OpenError::Refused);
     }
-    let expires_at = env.now.plus(settings.session_absolute_ttl);
     let session = Session {
         id: SessionId::generate(env.random),
         user_id: user.id.clone(),
@@ -71,16 +70,13 @@ pub fn open(
         epoch: tx.log_state()?.head,
         scope: None,
         created_at: env.now,
-        last_used_at: env.now,
-        idle_expires_at: env.now.plus(settings.session_idle_ttl).min(expires_at),
-        expires_at,
+        expires_at: env.now.plus(settings.session_absolute_ttl),
         ended_at: None,
         origin: new.origin,
     };
     tx.insert_session(&session)?;
     let place = refresh_token::first_place(session.id.clone(), env.random);
-    let refresh = refresh_token::generate(&place, env.random);
-    tx.insert_refresh_token(&RefreshToken { place, hash: refresh.hash(), created_at: env.now, rotation: None })?;
+    let (refresh, until) = refresh_token::hand_out(tx, env, settings, &session, place)?;
     let request = MintRequest {
         subject: Subject::User(user.id.clone()),
         client: new.client_id,
@@ -98,17 +94,17 @@ pub fn open(
         ..actor.entry("login", "ok")
     };
     tx.append_audit(&entry, env.now)?;
-    Ok(TokenSet::with_refresh(access, refresh, &session, env))
+    Ok(TokenSet::with_refresh(access, refresh, until, env))
 }
 
-/// Whether the session can still be used.
+/// Whether the session can still be used; with its newest refresh token.
 ///
 /// A session keeps the epoch of its sign-in and is of no use once its person was ended after it.
 ///
 /// # Errors
 /// When the store fails.
-pub fn is_usable(tx: &dyn Tx, env: Env<'_>, session: &Session) -> Result<bool, StoreError> {
-    if session.ended_at.is_some() || session.idle_expires_at <= env.now || session.expires_at <= env.now {
+pub fn is_usable(tx: &dyn Tx, env: Env<'_>, session: &Session, newest: &RefreshToken) -> Result<bool, StoreError> {
+    if session.ended_at.is_some() || newest.idle_expires_at <= env.now || session.expires_at <= env.now {
         return Ok(false);
     }
     let user = tx.user(&session.user_id)?;

@@ -40,8 +40,6 @@ fn add(tx: &mut dyn Tx, random: &dyn Random, n: u32) -> Result<UserId, StoreErro
         epoch: 0,
         scope: None,
         created_at: Timestamp(1),
-        last_used_at: Timestamp(1),
-        idle_expires_at: Timestamp(u64::from(u32::MAX)),
         expires_at: Timestamp(u64::from(u32::MAX)),
         ended_at: None,
         origin: SessionOrigin { address: Some(format!("{mark}.example")), user_agent: Some(format!("agent {mark}")) },

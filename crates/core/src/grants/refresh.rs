@@ -8,7 +8,7 @@
 
 use super::{GrantError, TokenSet, expect_allowed};
 use crate::audit::Actor;
-use crate::env::Env;
+use crate::env::{Env, Timestamp};
 use crate::id::{ClientId, ServiceId, Subject};
 use crate::mint::{self, MintRequest};
 use crate::refresh_token::{self, Found};
@@ -81,7 +81,12 @@ pub fn grant(
     }
     let found = refresh_token::find(tx, presented)?.ok_or(GrantError::InvalidGrant("unknown refresh token"))?;
     let session = tx.session(found.session_id())?.ok_or(GrantError::InvalidGrant("unknown session"))?;
-    if !sessions::is_usable(tx, env, &session)? {
+    let newest = match &found {
+        Found::Kept(token) if token.rotation.is_none() => Some(token.clone()),
+        _ => tx.newest_refresh_token(&session.id)?,
+    };
+    let newest = newest.ok_or(GrantError::InvalidGrant("a session without tokens"))?;
+    if !sessions::is_usable(tx, env, &session, &newest)? {
         return Err(GrantError::InvalidGrant("the session has ended"));
     }
     let Found::Kept(token) = found else {
@@ -95,14 +100,13 @@ pub fn grant(
         };
     }
     let audience = presenter.target(tx, target)?;
-    let successor = match &token.rotation {
-        None => rotate(tx, env, settings, &token, presented)?,
+    let (successor, until) = match &token.rotation {
+        None => rotate(tx, env, settings, &session, &token, presented)?,
         Some(rotation) => match replayed(tx, env, settings, presenter, presented, &token.place, rotation)? {
-            Some(successor) => successor,
+            Some(successor) => (successor, touch(tx, env, settings, &session, &newest)?),
             None => return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
         },
     };
-    let session = touch(tx, env, settings, session)?;
     let request = MintRequest {
         subject: Subject::User(session.user_id.clone()),
         client: session.client_id.clone(),
@@ -112,7 +116,7 @@ pub fn grant(
         not_after: Some(session.expires_at.unix_seconds()),
     };
     let access = mint::prepare(tx, env, settings, &request)?;
-    Ok(Refreshed::Tokens(Box::new(TokenSet::with_refresh(access, successor, &session, env))))
+    Ok(Refreshed::Tokens(Box::new(TokenSet::with_refresh(access, successor, until, env))))
 }
 
 /// First use: the successor takes its place.
@@ -120,16 +124,15 @@ fn rotate(
     tx: &mut dyn Tx,
     env: Env<'_>,
     settings: &Settings,
+    session: &Session,
     token: &RefreshToken,
     presented: &PlainSecret,
-) -> Result<PlainSecret, GrantError> {
-    let place = token.place.next();
-    let successor = refresh_token::generate(&place, env.random);
+) -> Result<(PlainSecret, Timestamp), GrantError> {
+    let (successor, until) = refresh_token::hand_out(tx, env, settings, session, token.place.next())?;
     let sealed_successor = presented.seal(&successor).map_err(StoreError::failed)?;
     tx.rotate_refresh_token(&token.place, &Rotation { at: env.now, sealed_successor })?;
-    tx.insert_refresh_token(&RefreshToken { place, hash: successor.hash(), created_at: env.now, rotation: None })?;
     refresh_token::forget_used(tx, env, settings, &token.place)?;
-    Ok(successor)
+    Ok((successor, until))
 }
 
 /// A later use: the same successor if the replay is an honest one, `None` if it is not.
@@ -159,9 +162,15 @@ fn end_family(tx: &mut dyn Tx, env: Env<'_>, actor: &Actor, session: &Session) -
     Ok(seq.unwrap_or_default())
 }
 
-fn touch(tx: &mut dyn Tx, env: Env<'_>, settings: &Settings, mut session: Session) -> Result<Session, GrantError> {
-    session.last_used_at = env.now;
-    session.idle_expires_at = env.now.plus(settings.session_idle_ttl).min(session.expires_at);
-    tx.touch_session(&session.id, session.last_used_at, session.idle_expires_at)?;
-    Ok(session)
+/// A replay uses the session, too.
+fn touch(
+    tx: &mut dyn Tx,
+    env: Env<'_>,
+    settings: &Settings,
+    session: &Session,
+    newest: &RefreshToken,
+) -> Result<Timestamp, GrantError> {
+    let until = refresh_token::idle_limit(env, settings, session);
+    tx.touch_refresh_token(&newest.place, env.now, until)?;
+    Ok(until)
 }

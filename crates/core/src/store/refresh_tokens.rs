@@ -12,8 +12,10 @@ pub struct RefreshToken {
     pub place: TokenPlace,
     /// SHA-256 of the token.
     pub hash: HashedSecret,
-    /// When it was handed out.
+    /// When it was handed out, or handed out again.
     pub created_at: Timestamp,
+    /// The end of the session if it is not used before: the idle limit, never beyond the absolute one.
+    pub idle_expires_at: Timestamp,
     /// Set at its first use.
     pub rotation: Option<Rotation>,
 }
@@ -49,10 +51,19 @@ impl TokenPlace {
 pub trait RefreshTokens {
     /// By its place.
     fn refresh_token(&self, place: &TokenPlace) -> Result<Option<RefreshToken>, StoreError>;
+    /// The last of a session's: no other was not used yet.
+    fn newest_refresh_token(&self, session: &SessionId) -> Result<Option<RefreshToken>, StoreError>;
     /// By its hash, of those whose number is below zero.
     fn refresh_token_without_place(&self, hash: &HashedSecret) -> Result<Option<RefreshToken>, StoreError>;
     /// A new token, not yet used.
     fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError>;
+    /// Sets `created_at` and `idle_expires_at`.
+    fn touch_refresh_token(
+        &mut self,
+        place: &TokenPlace,
+        created_at: Timestamp,
+        idle_expires_at: Timestamp,
+    ) -> Result<(), StoreError>;
     /// Records the first use; `false` if it was used before (then nothing was written).
     fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError>;
     /// Whether there are tokens of the session before and after this place.

@@ -4,7 +4,7 @@ use super::{Page, StoreError};
 use crate::env::Timestamp;
 use crate::id::{ClientId, SessionId, UserId};
 
-/// A person's sign-in at one client, and the family of its refresh tokens.
+/// A person's sign-in at one client, and the family of its refresh tokens, whose newest one tells when it was last used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The claim `sid`.
@@ -19,10 +19,6 @@ pub struct Session {
     pub scope: Option<String>,
     /// Sign-in.
     pub created_at: Timestamp,
-    /// Last refresh.
-    pub last_used_at: Timestamp,
-    /// The idle limit as of the last refresh, never beyond `expires_at`.
-    pub idle_expires_at: Timestamp,
     /// The absolute limit.
     pub expires_at: Timestamp,
     /// Set when it was ended before its time.
@@ -48,8 +44,6 @@ pub trait Sessions {
     fn sessions_of(&self, user: &UserId, page: &Page) -> Result<Vec<Session>, StoreError>;
     /// A new session.
     fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
-    /// Sets `last_used_at` and `idle_expires_at`.
-    fn touch_session(&mut self, id: &SessionId, at: Timestamp, idle_expires_at: Timestamp) -> Result<(), StoreError>;
     /// Sets `ended_at`; `false` if it was ended before.
     fn end_session(&mut self, id: &SessionId, at: Timestamp) -> Result<bool, StoreError>;
     /// Ends every session of a person; the number that had not been ended before.

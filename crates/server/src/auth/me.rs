@@ -8,7 +8,7 @@ use axum::extract::State;
 use propusk_core::env::Timestamp;
 use propusk_core::id::{SessionId, Subject};
 use propusk_core::roles;
-use propusk_core::store::{Session, StoreError, Tx};
+use propusk_core::store::{StoreError, Tx};
 use propusk_verify::axum::EliteProof;
 use serde::Serialize;
 
@@ -57,19 +57,18 @@ fn read_me(tx: &dyn Tx, sub: &str, sid: Option<&str>) -> Result<Option<Me>, Stor
         by_service.entry(grant.service.to_string()).or_default().push(grant.role.to_string());
     }
     let session = match sid.and_then(|sid| sid.parse::<SessionId>().ok()) {
-        Some(sid) => tx.session(&sid)?.map(OwnSession::from),
+        Some(sid) => own_session(tx, &sid)?,
         None => None,
     };
     Ok(Some(Me { id: sub.to_owned(), username, email, roles: by_service, session }))
 }
 
-impl From<Session> for OwnSession {
-    fn from(session: Session) -> Self {
-        Self {
-            id: session.id.to_string(),
-            created_at: session.created_at,
-            last_used_at: session.last_used_at,
-            expires_at: session.idle_expires_at,
-        }
-    }
+fn own_session(tx: &dyn Tx, id: &SessionId) -> Result<Option<OwnSession>, StoreError> {
+    let (Some(session), Some(newest)) = (tx.session(id)?, tx.newest_refresh_token(id)?) else { return Ok(None) };
+    Ok(Some(OwnSession {
+        id: id.to_string(),
+        created_at: session.created_at,
+        last_used_at: newest.created_at,
+        expires_at: newest.idle_expires_at,
+    }))
 }

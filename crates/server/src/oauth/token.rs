@@ -184,13 +184,13 @@ mod tests {
                 epoch: tx.log_state()?.head,
                 scope: None,
                 created_at: env.now,
-                last_used_at: env.now,
-                idle_expires_at: env.now.plus(settings.session_idle_ttl),
                 expires_at: env.now.plus(settings.session_absolute_ttl),
                 ended_at: None,
                 origin: SessionOrigin::default(),
             })?;
-            tx.insert_refresh_token(&RefreshToken { place, hash, created_at: env.now, rotation: None })?;
+            let idle_expires_at = env.now.plus(settings.session_idle_ttl);
+            let token = RefreshToken { place, hash, created_at: env.now, idle_expires_at, rotation: None };
+            tx.insert_refresh_token(&token)?;
             Ok::<_, StoreError>(())
         });
         written.await.unwrap();

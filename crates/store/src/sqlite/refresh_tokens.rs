@@ -9,16 +9,22 @@ use rusqlite::params;
 use super::row::{self, Columns};
 use super::transaction::SqliteTx;
 
-pub(super) const SELECT: &str = "SELECT session_id, number, hash, created_at, rotated_at, sealed_successor
-    FROM refresh_tokens WHERE session_id = ?1 AND number = ?2";
+pub(super) const SELECT: &str = "SELECT session_id, number, hash, created_at, idle_expires_at, rotated_at,
+    sealed_successor FROM refresh_tokens WHERE session_id = ?1 AND number = ?2";
+
+pub(super) const SELECT_NEWEST: &str = "SELECT session_id, number, hash, created_at, idle_expires_at, rotated_at,
+    sealed_successor FROM refresh_tokens WHERE session_id = ?1 ORDER BY number DESC LIMIT 1";
 
 pub(super) const SELECT_WITHOUT_PLACE: &str =
-    "SELECT session_id, number, hash, created_at, rotated_at, sealed_successor
-    FROM refresh_tokens WHERE hash = ?1 AND number < 0";
+    "SELECT session_id, number, hash, created_at, idle_expires_at, rotated_at,
+    sealed_successor FROM refresh_tokens WHERE hash = ?1 AND number < 0";
 
 pub(super) const INSERT: &str =
-    "INSERT INTO refresh_tokens (session_id, number, hash, created_at, rotated_at, sealed_successor)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    "INSERT INTO refresh_tokens (session_id, number, hash, created_at, idle_expires_at, rotated_at, sealed_successor)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+pub(super) const TOUCH: &str =
+    "UPDATE refresh_tokens SET created_at = ?3, idle_expires_at = ?4 WHERE session_id = ?1 AND number = ?2";
 
 pub(super) const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = ?3, sealed_successor = ?4
     WHERE session_id = ?1 AND number = ?2 AND rotated_at IS NULL";
@@ -42,6 +48,10 @@ impl RefreshTokens for SqliteTx<'_> {
         self.one(SELECT, params![place.session_id.as_str(), place.number], token)
     }
 
+    fn newest_refresh_token(&self, session: &SessionId) -> Result<Option<RefreshToken>, StoreError> {
+        self.one(SELECT_NEWEST, [session.as_str()], token)
+    }
+
     fn refresh_token_without_place(&self, hash: &HashedSecret) -> Result<Option<RefreshToken>, StoreError> {
         self.one(SELECT_WITHOUT_PLACE, [row::hash(hash)], token)
     }
@@ -53,10 +63,24 @@ impl RefreshTokens for SqliteTx<'_> {
             token.place.number,
             row::hash(&token.hash),
             row::time(token.created_at),
+            row::time(token.idle_expires_at),
             rotation.map(|rotation| row::time(rotation.at)),
             rotation.map(|rotation| &rotation.sealed_successor),
         ];
         self.write_apart(INSERT, values).map(|_| ())
+    }
+
+    fn touch_refresh_token(
+        &mut self,
+        place: &TokenPlace,
+        created_at: Timestamp,
+        idle_expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let TokenPlace { session_id, number } = place;
+        self.update_apart(
+            TOUCH,
+            params![session_id.as_str(), number, row::time(created_at), row::time(idle_expires_at)],
+        )
     }
 
     fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError> {
@@ -86,6 +110,7 @@ fn token(columns: &mut Columns<'_>) -> rusqlite::Result<RefreshToken> {
         place: TokenPlace { session_id: columns.parsed()?, number: columns.get()? },
         hash: columns.hash()?,
         created_at: columns.time()?,
+        idle_expires_at: columns.time()?,
         rotation: rotation(columns)?,
     })
 }

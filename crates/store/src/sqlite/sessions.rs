@@ -8,18 +8,15 @@ use rusqlite::params;
 use super::row::{self, Columns, Int};
 use super::transaction::SqliteTx;
 
-pub(super) const SELECT: &str = "SELECT id, user_id, client_id, epoch, scope, created_at, last_used_at,
-    idle_expires_at, expires_at, ended_at, address, user_agent FROM sessions WHERE id = ?1";
+pub(super) const SELECT: &str = "SELECT id, user_id, client_id, epoch, scope, created_at, expires_at, ended_at,
+    address, user_agent FROM sessions WHERE id = ?1";
 
-pub(super) const SELECT_OF_USER: &str = "SELECT id, user_id, client_id, epoch, scope, created_at, last_used_at,
-    idle_expires_at, expires_at, ended_at, address, user_agent FROM sessions
+pub(super) const SELECT_OF_USER: &str = "SELECT id, user_id, client_id, epoch, scope, created_at, expires_at, ended_at,
+    address, user_agent FROM sessions
     WHERE user_id = ?1 AND id > ?2 AND ended_at IS NULL ORDER BY id LIMIT ?3";
 
-pub(super) const INSERT: &str = "INSERT INTO sessions (id, user_id, client_id, epoch, scope, created_at, last_used_at,
-    idle_expires_at, expires_at, ended_at, address, user_agent)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-
-pub(super) const TOUCH: &str = "UPDATE sessions SET last_used_at = ?2, idle_expires_at = ?3 WHERE id = ?1";
+pub(super) const INSERT: &str = "INSERT INTO sessions (id, user_id, client_id, epoch, scope, created_at, expires_at,
+    ended_at, address, user_agent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 pub(super) const END: &str = "UPDATE sessions SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
 
@@ -44,18 +41,12 @@ impl Sessions for SqliteTx<'_> {
             Int(session.epoch),
             session.scope,
             row::time(session.created_at),
-            row::time(session.last_used_at),
-            row::time(session.idle_expires_at),
             row::time(session.expires_at),
             session.ended_at.map(row::time),
             session.origin.address,
             session.origin.user_agent,
         ];
         self.write_apart(INSERT, values).map(|_| ())
-    }
-
-    fn touch_session(&mut self, id: &SessionId, at: Timestamp, idle_expires_at: Timestamp) -> Result<(), StoreError> {
-        self.update_apart(TOUCH, params![id.as_str(), row::time(at), row::time(idle_expires_at)])
     }
 
     fn end_session(&mut self, id: &SessionId, at: Timestamp) -> Result<bool, StoreError> {
@@ -79,8 +70,6 @@ fn session(columns: &mut Columns<'_>) -> rusqlite::Result<Session> {
         epoch: columns.number()?,
         scope: columns.get()?,
         created_at: columns.time()?,
-        last_used_at: columns.time()?,
-        idle_expires_at: columns.time()?,
         expires_at: columns.time()?,
         ended_at: columns.optional_time()?,
         origin: SessionOrigin { address: columns.get()?, user_agent: columns.get()? },

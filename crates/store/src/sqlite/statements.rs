@@ -106,6 +106,8 @@ const FILES: &[File] = &[
         include_str!("refresh_tokens.rs"),
         &[
             refresh_tokens::SELECT,
+            refresh_tokens::SELECT_NEWEST,
+            refresh_tokens::TOUCH,
             refresh_tokens::SELECT_WITHOUT_PLACE,
             refresh_tokens::INSERT,
             refresh_tokens::ROTATE,
@@ -161,7 +163,6 @@ const FILES: &[File] = &[
             sessions::SELECT,
             sessions::SELECT_OF_USER,
             sessions::INSERT,
-            sessions::TOUCH,
             sessions::END,
             sessions::END_OF_USER,
             sessions::END_ALL,

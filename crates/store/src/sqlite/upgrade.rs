@@ -48,12 +48,13 @@ async fn every_earlier_version_is_brought_up_to_date() {
     }
 }
 
-/// Refresh tokens of before do not name their place: they get one, in the order in which they followed each other.
+/// Refresh tokens of before do not name their place: they get one, in the order in which they followed each other. The last
+/// one knows when its session was used.
 #[tokio::test]
 async fn refresh_tokens_of_before_are_the_last_before_the_first() {
     const CHAIN: &str = "
         INSERT INTO sessions (id, user_id, client_id, epoch, created_at, last_used_at, idle_expires_at, expires_at)
-            VALUES ('s_1', 'u_1', 'web', 0, 1, 1, 9, 9), ('s_2', 'u_1', 'web', 0, 1, 1, 9, 9);
+            VALUES ('s_1', 'u_1', 'web', 0, 1, 8, 28, 99), ('s_2', 'u_1', 'web', 0, 1, 4, 24, 99);
         INSERT INTO refresh_tokens (hash, session_id, created_at, rotated_at, successor, sealed_successor) VALUES
             (unhex(replace(hex(zeroblob(32)), '00', '0A')), 's_1', 5, 7, zeroblob(32), x'BB'),
             (unhex(replace(hex(zeroblob(32)), '00', '0B')), 's_1', 7, NULL, NULL, NULL),
@@ -74,6 +75,8 @@ async fn refresh_tokens_of_before_are_the_last_before_the_first() {
     let found: Vec<_> = found.await.unwrap().into_iter().map(Option::unwrap).collect();
     let places: Vec<_> = found.iter().map(|at| (at.place.session_id.as_str(), at.place.number)).collect();
     assert_eq!(places, [("s_1", -3), ("s_1", -2), ("s_1", -1), ("s_2", -1)]);
+    let last_use: Vec<_> = found.iter().skip(2).map(|at| (at.created_at.0, at.idle_expires_at.0)).collect();
+    assert_eq!(last_use, [(8, 28), (4, 24)]);
     let sealed: Vec<_> = found.into_iter().map(|at| at.rotation.map(|used| used.sealed_successor)).collect();
     assert_eq!(sealed, [Some(vec![0xAA]), Some(vec![0xBB]), None, None]);
     store.close().await;

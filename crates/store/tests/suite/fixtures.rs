@@ -140,8 +140,6 @@ pub(super) fn session(id: &str, of: &str) -> Session {
         epoch: 0,
         scope: None,
         created_at: Timestamp(1_000),
-        last_used_at: Timestamp(1_000),
-        idle_expires_at: Timestamp(2_000),
         expires_at: Timestamp(3_000),
         ended_at: None,
         origin: SessionOrigin::default(),
@@ -149,7 +147,13 @@ pub(super) fn session(id: &str, of: &str) -> Session {
 }
 
 pub(super) fn token(n: u8, of: &str) -> RefreshToken {
-    RefreshToken { place: place(n, of), hash: hash(n), created_at: Timestamp(n.into()), rotation: None }
+    RefreshToken {
+        place: place(n, of),
+        hash: hash(n),
+        created_at: Timestamp(n.into()),
+        idle_expires_at: Timestamp(2_000),
+        rotation: None,
+    }
 }
 
 pub(super) fn place(n: u8, of: &str) -> TokenPlace {

@@ -55,6 +55,24 @@ pub(crate) async fn refresh_tokens_without_a_place_are_found_by_their_hash(store
     assert_eq!(find(1).await.unwrap(), Some(RefreshToken { rotation: Some(used), ..numbered(1, -1) }));
 }
 
+pub(crate) async fn the_newest_refresh_token_of_a_session_is_touched(store: &impl Backend) {
+    store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
+    let newest = |of| store.read(move |tx| tx.newest_refresh_token(&session_id(of)));
+    assert_eq!(newest("s_1").await.unwrap(), None);
+    for (n, of) in [(2, "s_1"), (3, "s_1"), (1, "s_1"), (9, "s_2")] {
+        store.write(move |tx| tx.insert_refresh_token(&token(n, of))).await.unwrap();
+    }
+    assert_eq!(newest("s_1").await.unwrap(), Some(token(3, "s_1")));
+    let touch = |n| store.write(move |tx| tx.touch_refresh_token(&place(n, "s_1"), Timestamp(77), Timestamp(88)));
+    touch(3).await.unwrap();
+    let touched = RefreshToken { created_at: Timestamp(77), idle_expires_at: Timestamp(88), ..token(3, "s_1") };
+    assert_eq!(newest("s_1").await.unwrap(), Some(touched));
+    let others = store
+        .read(|tx| Ok::<_, StoreError>([tx.refresh_token(&place(2, "s_1"))?, tx.refresh_token(&place(9, "s_2"))?]));
+    assert_eq!(others.await.unwrap(), [Some(token(2, "s_1")), Some(token(9, "s_2"))]);
+    assert!(touch(4).await.is_err(), "there is no such token");
+}
+
 pub(crate) async fn used_refresh_tokens_are_forgotten_from_the_second_on(store: &impl Backend) {
     const USED: u8 = 100;
     store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;

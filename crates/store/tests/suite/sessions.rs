@@ -8,8 +8,6 @@ pub(crate) async fn a_session_is_read_back_whole(store: &impl Backend) {
     let full = Session {
         epoch: 12,
         scope: Some("cars:buy".to_owned()),
-        last_used_at: Timestamp(2_000),
-        idle_expires_at: Timestamp(3_000),
         expires_at: Timestamp(4_000),
         ended_at: Some(Timestamp(2_500)),
         origin: SessionOrigin { address: Some("::1".to_owned()), user_agent: Some("Mözilla".to_owned()) },
@@ -29,7 +27,7 @@ pub(crate) async fn a_session_is_read_back_whole(store: &impl Backend) {
 pub(crate) async fn sessions_come_in_pages_without_the_ended(store: &impl Backend) {
     store.with_sessions(&[("s_c", "u_1"), ("s_a", "u_1"), ("s_B", "u_1"), ("s_d", "u_1"), ("s_x", "u_2")]).await;
     store.write(|tx| tx.end_session(&session_id("s_c"), Timestamp(5))).await.unwrap();
-    let expired = Session { expires_at: Timestamp(0), idle_expires_at: Timestamp(0), ..session("s_e", "u_1") };
+    let expired = Session { expires_at: Timestamp(0), ..session("s_e", "u_1") };
     store.write(move |tx| tx.insert_session(&expired)).await.unwrap();
     let of = |user| {
         pages(store, move |tx, page| {
@@ -75,15 +73,4 @@ pub(crate) async fn all_sessions_end(store: &impl Backend) {
         let session = store.read(move |tx| tx.session(&session_id(id))).await.unwrap().unwrap();
         assert_eq!(session.ended_at, Some(Timestamp(at)), "{id}");
     }
-}
-
-pub(crate) async fn a_session_is_touched(store: &impl Backend) {
-    store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
-    let touch = |id| store.write(move |tx| tx.touch_session(&session_id(id), Timestamp(77), Timestamp(88)));
-    touch("s_1").await.unwrap();
-    let [first, second] = ["s_1", "s_2"].map(|id| store.read(move |tx| tx.session(&session_id(id))));
-    let touched = Session { last_used_at: Timestamp(77), idle_expires_at: Timestamp(88), ..session("s_1", "u_1") };
-    assert_eq!(first.await.unwrap(), Some(touched));
-    assert_eq!(second.await.unwrap(), Some(session("s_2", "u_1")));
-    assert!(touch("s_none").await.is_err());
 }
