@@ -1,10 +1,11 @@
 //! Asking on the terminal: for a password, without showing it, and whether somebody is sure.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, raise};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::cli::SureArgs;
@@ -49,29 +50,54 @@ fn ask(question: &str) -> Result<Zeroizing<String>> {
     let mut err = io::stderr();
     write!(err, "{question}: ").and_then(|()| err.flush())?;
     let silence = Silence::begin()?;
-    let mut line = Zeroizing::new(String::with_capacity(256));
-    let read = io::stdin().lock().read_line(&mut line);
+    let read = read_line_or(silence.interrupt);
     drop(silence);
     writeln!(err)?;
-    read.context("cannot read the password")?;
-    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+    let Some(line) = read.context("cannot read the password")? else {
+        raise(Signal::SIGINT)?;
+        bail!("interrupted");
+    };
+    let line = std::str::from_utf8(&line).context("what was typed is not UTF-8")?;
+    Ok(Zeroizing::new(line.trim_end_matches('\r').to_owned()))
 }
 
-/// While it lives, the terminal does not show what is typed.
-struct Silence(Termios);
+/// What was typed before the end of the line; nothing if this came first.
+fn read_line_or(interrupt: u8) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(256));
+    for byte in io::stdin().lock().bytes() {
+        match byte? {
+            b'\n' => break,
+            byte if byte == interrupt => return Ok(None),
+            byte => line.push(byte),
+        }
+    }
+    Ok(Some(line))
+}
+
+/// While it lives, the terminal does not show what is typed. Ctrl-C ends a line then and nothing else: as a signal it would
+/// end this program before the terminal is as it was.
+struct Silence {
+    before: Termios,
+    interrupt: u8,
+}
 
 impl Silence {
     fn begin() -> Result<Self> {
         let before = tcgetattr(io::stdin()).context("the terminal cannot be made silent")?;
         let mut silent = before.clone();
-        silent.local_flags.remove(LocalFlags::ECHO);
+        silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
+        let [interrupt, end_of_line] = [SpecialCharacterIndices::VINTR, SpecialCharacterIndices::VEOL];
+        let interrupt = before.control_chars.get(interrupt as usize).copied().unwrap_or_default();
+        if let Some(end_of_line) = silent.control_chars.get_mut(end_of_line as usize) {
+            *end_of_line = interrupt;
+        }
         tcsetattr(io::stdin(), SetArg::TCSANOW, &silent).context("the terminal cannot be made silent")?;
-        Ok(Self(before))
+        Ok(Self { before, interrupt })
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
     }
 }

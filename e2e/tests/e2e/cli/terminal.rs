@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use e2e::people::PASSWORD;
 use e2e::{run, unique};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
 use super::{Operator, problem, texts};
 use crate::shared::PLAIN;
@@ -55,11 +58,16 @@ impl Terminal {
     }
 
     /// Its exit status and all that it showed.
-    fn finish(mut self) -> (Option<i32>, String) {
+    fn finish(self) -> (Option<i32>, String) {
+        let (status, screen) = self.end();
+        (status.code(), screen)
+    }
+
+    fn end(mut self) -> (ExitStatus, String) {
         let status = e2e::eventually("the command ends", LIMIT, || self.child.try_wait().unwrap());
         // Read to the end: the reader holds the other clone until there is nothing more.
         e2e::eventually("the screen is read", LIMIT, || (Arc::strong_count(&self.screen) == 1).then_some(()));
-        (status.code(), self.screen())
+        (status, self.screen())
     }
 }
 
@@ -119,6 +127,22 @@ fn a_password_is_typed_twice_and_not_shown() {
         assert_eq!(status, Some(0), "{screen}");
         assert!(!screen.contains(PASSWORD), "{screen}");
     });
+}
+
+#[test]
+fn a_terminal_shows_again_what_is_typed_after_an_interrupt() {
+    let operator = Operator::at(&PLAIN.ready.authority);
+    let mut terminal = Terminal::start(operator.command(&["login", "--username", "somebody"]), 100);
+    let line = terminal.keyboard.try_clone().unwrap();
+    let is_shown = || tcgetattr(&line).unwrap().local_flags.contains(LocalFlags::ECHO | LocalFlags::ISIG);
+    assert!(is_shown());
+    e2e::eventually("the question", LIMIT, || terminal.screen().contains("Password of somebody").then_some(()));
+    e2e::eventually("silence", LIMIT, || (!is_shown()).then_some(()));
+    // Ctrl-C.
+    terminal.keyboard.write_all(b"half a password\x03").unwrap();
+    let (status, screen) = terminal.end();
+    assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{status} {screen}");
+    assert!(is_shown() && !screen.contains("half a"), "{screen}");
 }
 
 #[test]
