@@ -40,7 +40,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 }
 
 impl Form {
-    fn parse(body: &[u8]) -> Result<Self, OAuthError> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, OAuthError> {
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(body) {
             if parameters.iter().any(|(known, _)| *known == name) {
