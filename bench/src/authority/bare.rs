@@ -67,10 +67,18 @@ fn beside_the_load<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
                 thread::yield_now();
             }
         });
-        let done = cores::on_server(work);
-        is_done.store(true, Ordering::Relaxed);
-        done
+        // Whatever becomes of the work: the scope waits for its threads.
+        let _done = Done(&is_done);
+        cores::on_server(work)
     })
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// This thread's processor time for each, so that whatever else runs on the core does not count.

@@ -21,7 +21,7 @@ use clap::Args;
 use crate::process::cores;
 use crate::report::{Report, say};
 use crate::stats::median;
-use calls::Session;
+use calls::{Introspection, Session};
 use load::{Calls, Same};
 use rows::{Bare, Seen};
 use server::Server;
@@ -71,14 +71,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 
 /// A machine may change its speed within minutes. So everything is measured in turns, what is beside it too, and what is
 /// told is the median.
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 9;
 
 async fn measure(arguments: &Arguments, size: Size) -> Result<Vec<crate::report::Row>> {
     let dir = arguments.dir.as_deref();
-    let mut sides = vec![Side::start(World::make(dir, FEW).await?).await?];
+    let mut worlds = vec![World::make(dir, FEW).await?];
     if size.many > 0 {
         say(&format!("making {} people …", size.many));
-        sides.push(Side::start(World::make(dir, size.many).await?).await?);
+        worlds.push(World::make(dir, size.many).await?);
+    }
+    let mut sides = Vec::new();
+    for world in worlds {
+        sides.push(Side::start(world).await?);
     }
     let bare = measure_all(&mut sides, size.duration / ROUNDS).await?;
     let mut rows = Vec::new();
@@ -129,7 +133,7 @@ struct Side {
     server: Server,
     constant: Calls<Same>,
     credentials: Calls<Same>,
-    introspection: Calls<Same>,
+    introspection: Calls<Introspection>,
     refresh: Calls<Session>,
     login: Calls<Same>,
 }

@@ -8,9 +8,9 @@ use propusk_core::env::{Env, SystemClock, SystemRandom};
 use propusk_core::id::{SessionId, UserId};
 use propusk_core::password::{Password, PasswordHasher};
 use propusk_core::refresh_token;
-use propusk_core::secret::HashedSecret;
+use propusk_core::secret::{HashedSecret, TokenKey};
 use propusk_core::settings::Settings;
-use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, Tx, User};
+use propusk_core::store::{LastUse, RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, Tx, User};
 use propusk_server::demo;
 use propusk_store::{SqliteStore, Synchronous};
 
@@ -62,6 +62,7 @@ struct Whole {
     user: UserId,
     username: String,
     place: TokenPlace,
+    key: TokenKey,
     hash: HashedSecret,
 }
 
@@ -76,12 +77,13 @@ async fn fill(store: &SqliteStore, people: usize) -> Result<Vec<Person>> {
     let mut known = Vec::new();
     let mut all = users.into_iter().zip(sessions).enumerate().map(|(n, (user, session_id))| {
         let username = format!("p{n:07}");
-        let place = refresh_token::first_place(session_id, &SystemRandom);
-        let plain = refresh_token::generate(&place, &SystemRandom);
+        let place = TokenPlace { session_id, number: 0 };
+        let key = TokenKey::generate(&SystemRandom);
+        let plain = refresh_token::generate(&place, Some(&key), &SystemRandom);
         if n % (people / KNOWN) == 0 && known.len() < KNOWN {
             known.push(Person { username: username.clone(), refresh_token: plain.expose().to_owned() });
         }
-        Whole { user, username, place, hash: plain.hash() }
+        Whole { user, username, place, key, hash: plain.hash() }
     });
     let password_hash = password_hash()?;
     loop {
@@ -118,12 +120,13 @@ fn insert(tx: &mut dyn Tx, person: Whole, password_hash: &str) -> Result<(), Sto
         scope: None,
         created_at: now,
         expires_at: now.plus(settings.session_absolute_ttl),
+        token_key: Some(person.key),
         ended_at: None,
         origin: SessionOrigin { address: Some("192.0.2.1".to_owned()), user_agent: Some("Mozilla/5.0".to_owned()) },
     })?;
     let Whole { place, hash, .. } = person;
-    let idle_expires_at = now.plus(settings.session_idle_ttl);
-    tx.insert_refresh_token(&RefreshToken { place, hash, created_at: now, idle_expires_at, rotation: None })
+    let last_use = LastUse { at: now, idle_expires_at: now.plus(settings.session_idle_ttl) };
+    tx.insert_refresh_token(&RefreshToken { place, hash, created_at: now, last_use, rotation: None })
 }
 
 /// With the product's default parameters.

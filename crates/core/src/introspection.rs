@@ -103,7 +103,7 @@ pub fn refresh_token(
     let Some(session) = tx.session(&token.place.session_id)?.filter(|session| session.client_id == asking.id) else {
         return Ok(None);
     };
-    if !sessions::is_usable(tx, env, &session, &token)? {
+    if !sessions::is_usable(tx, env, &session, &token.last_use)? {
         return Ok(None);
     }
     let Some(username) = username_of(tx, &session.user_id)? else { return Ok(None) };
@@ -114,7 +114,7 @@ pub fn refresh_token(
         client_id: session.client_id.to_string(),
         aud: None,
         iss: issuer.to_owned(),
-        exp: token.idle_expires_at.unix_seconds(),
+        exp: token.last_use.idle_expires_at.unix_seconds(),
         iat: token.created_at.unix_seconds(),
         jti: None,
         sid: Some(session.id.to_string()),

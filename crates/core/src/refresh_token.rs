@@ -1,37 +1,28 @@
-//! The form of refresh tokens: `prt_`, the session, a number, and 256 random bits, with points between them.
+//! The form of refresh tokens: `prt_`, the session, a number, and 256 random bits with a mark, with points between them.
 //!
-//! Session and number say where the token is kept, so that it is found beside the one before it. They yield nothing: only
-//! the hash of the whole text does.
+//! Session and number say where the token is kept, so that it is found beside the one before it. They are no secret
+//! (access tokens have the session as `sid`) and prove nothing: only the hash of the whole text does.
 //!
 //! Each use of a token leaves a row, and a session may be refreshed for months. A used token is of interest only because
-//! whoever presents it gives a leak away, and for that its number is enough: a session's numbers begin at a random one,
-//! so who names one that was used has seen a token of that session. Its row is forgotten.
+//! whoever presents it gives a leak away. For that its mark is enough, which only its session's key makes: a marked text
+//! that is not kept was handed out and used, so its row can be forgotten.
 
-use crate::env::{Env, Random, Timestamp};
+use crate::env::{Env, Random};
 use crate::id::SessionId;
-use crate::secret::PlainSecret;
+use crate::secret::{PlainSecret, TokenKey};
 use crate::settings::Settings;
-use crate::store::{RefreshToken, Session, StoreError, TokenPlace, Tx};
+use crate::store::{LastUse, RefreshToken, Session, StoreError, TokenPlace, Tx};
 
 /// What every refresh token begins with.
 pub const PREFIX: &str = "prt_";
 
-/// A new token for a place.
-pub fn generate(place: &TokenPlace, random: &dyn Random) -> PlainSecret {
-    PlainSecret::generate(&format!("{PREFIX}{}.{}.", place.session_id, place.number), random)
+/// A new token for a place, marked if its session has a key.
+pub fn generate(place: &TokenPlace, key: Option<&TokenKey>, random: &dyn Random) -> PlainSecret {
+    let token = PlainSecret::generate(&format!("{PREFIX}{}.{}.", place.session_id, place.number), random);
+    key.map_or_else(|| token.clone(), |key| key.mark(&token))
 }
 
-/// Sessions of earlier versions count from 0; nobody can be told from a guesser by their numbers.
-const GUESSABLE_BELOW: i64 = 1 << 61;
-
-/// Of the first token of a session; there is room for as many successors as anybody can ask for.
-pub fn first_place(session_id: SessionId, random: &dyn Random) -> TokenPlace {
-    let mut bits = [0; 8];
-    random.fill(&mut bits);
-    TokenPlace { session_id, number: (i64::from_be_bytes(bits) & (GUESSABLE_BELOW - 1)) | GUESSABLE_BELOW }
-}
-
-/// A new token of a session at this place, and until when it can be used.
+/// A new token of a session at this place, and what using the session now means for it.
 ///
 /// # Errors
 /// When the store fails.
@@ -41,16 +32,17 @@ pub(crate) fn hand_out(
     settings: &Settings,
     session: &Session,
     place: TokenPlace,
-) -> Result<(PlainSecret, Timestamp), StoreError> {
-    let (token, idle_expires_at) = (generate(&place, env.random), idle_limit(env, settings, session));
+) -> Result<(PlainSecret, LastUse), StoreError> {
+    let token = generate(&place, session.token_key.as_ref(), env.random);
+    let last_use = use_now(env, settings, session);
     let (hash, created_at) = (token.hash(), env.now);
-    tx.insert_refresh_token(&RefreshToken { place, hash, created_at, idle_expires_at, rotation: None })?;
-    Ok((token, idle_expires_at))
+    tx.insert_refresh_token(&RefreshToken { place, hash, created_at, last_use, rotation: None })?;
+    Ok((token, last_use))
 }
 
-/// Until when a session that is used now may stay idle.
-pub(crate) fn idle_limit(env: Env<'_>, settings: &Settings, session: &Session) -> Timestamp {
-    env.now.plus(settings.session_idle_ttl).min(session.expires_at)
+/// The session is used now.
+pub(crate) fn use_now(env: Env<'_>, settings: &Settings, session: &Session) -> LastUse {
+    LastUse { at: env.now, idle_expires_at: env.now.plus(settings.session_idle_ttl).min(session.expires_at) }
 }
 
 /// What is known of a token that somebody presented.
@@ -78,31 +70,31 @@ impl Found {
 /// When the store fails.
 pub fn find(tx: &dyn Tx, presented: &PlainSecret) -> Result<Option<Found>, StoreError> {
     let hash = presented.hash();
-    let kept = match place(presented.expose()) {
-        Some(place) => match tx.refresh_token(&place)? {
-            None if place.number >= GUESSABLE_BELOW && tx.is_amid_refresh_tokens(&place)? => {
-                return Ok(Some(Found::Forgotten(place.session_id)));
-            }
-            kept => kept,
-        },
-        None => tx.refresh_token_without_place(&hash)?,
+    let Some(place) = place(presented.expose()) else {
+        let kept = tx.refresh_token_without_place(&hash)?;
+        return Ok(kept.filter(|token| token.hash == hash).map(Found::Kept));
     };
-    Ok(kept.filter(|token| token.hash == hash).map(Found::Kept))
+    if let Some(kept) = tx.refresh_token(&place)? {
+        return Ok((kept.hash == hash).then_some(Found::Kept(kept)));
+    }
+    let key = tx.session(&place.session_id)?.and_then(|session| session.token_key);
+    Ok(key.is_some_and(|key| key.has_marked(presented)).then_some(Found::Forgotten(place.session_id)))
 }
 
-/// Forgets, now and then, the tokens of a session that cannot be used any more; its first one stays, for the numbers begin
-/// there. To be called when the token of this place is used: so was the successor of each one before.
+/// Forgets, now and then, the tokens of a session that cannot be used any more. To be called when the token of this place is
+/// used: so was the successor of each one before.
 pub(crate) fn forget_used(
     tx: &mut dyn Tx,
     env: Env<'_>,
     settings: &Settings,
+    session: &Session,
     place: &TokenPlace,
 ) -> Result<(), StoreError> {
     const EACH: i64 = 16;
-    if place.number < GUESSABLE_BELOW || place.number % EACH != 0 {
+    if session.token_key.is_none() || place.number % EACH != 0 {
         return Ok(());
     }
-    tx.forget_used_refresh_tokens(&place.session_id, env.now.minus(settings.refresh_grace))
+    tx.forget_used_refresh_tokens(&session.id, env.now.minus(settings.refresh_grace))
 }
 
 /// The place that a text names, if it has the form.
@@ -118,29 +110,21 @@ fn place(text: &str) -> Option<TokenPlace> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::env::SystemRandom;
-    use crate::id::SessionId;
 
     #[test]
     fn a_token_names_its_place() {
-        for number in [0, 1, 10, GUESSABLE_BELOW, i64::MAX] {
+        let key = TokenKey::generate(&SystemRandom);
+        for number in [0, 1, 10, i64::MAX] {
             let at = TokenPlace { session_id: SessionId::generate(&SystemRandom), number };
-            let token = generate(&at, &SystemRandom);
-            assert_eq!(place(token.expose()), Some(at), "{}", token.expose());
+            for key in [None, Some(&key)] {
+                let token = generate(&at, key, &SystemRandom);
+                assert_eq!(place(token.expose()).as_ref(), Some(&at), "{}", token.expose());
+            }
         }
-    }
-
-    #[test]
-    fn numbers_begin_anywhere_in_the_upper_half() {
-        let first = || first_place(SessionId::generate(&SystemRandom), &SystemRandom).number;
-        let firsts: BTreeSet<i64> = (0..100).map(|_| first()).collect();
-        assert_eq!(firsts.len(), 100);
-        assert!(firsts.iter().all(|number| (GUESSABLE_BELOW..2 * GUESSABLE_BELOW).contains(number)), "{firsts:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::{digest, hkdf};
+use aws_lc_rs::{digest, hkdf, hmac};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -20,6 +20,10 @@ pub struct PlainSecret(Zeroizing<String>);
 /// SHA-256 of a [`PlainSecret`]. With 256 random bits below it, it needs neither salt nor stretching.
 #[derive(Clone, Copy)]
 pub struct HashedSecret([u8; 32]);
+
+/// What marks the refresh tokens of one session as handed out. Who has it alone has no token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenKey([u8; 32]);
 
 /// The prefix of client secrets.
 pub const CLIENT_SECRET_PREFIX: &str = "psk_";
@@ -82,6 +86,55 @@ impl PlainSecret {
 #[error("cannot be opened with this key")]
 pub struct SealError;
 
+impl TokenKey {
+    /// A new one.
+    pub fn generate(random: &dyn Random) -> Self {
+        let mut bits = [0; 32];
+        random.fill(&mut bits);
+        Self(bits)
+    }
+
+    /// The key as the store keeps it.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A key read back from the store.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The text with its mark: half of an HMAC with SHA-256.
+    pub(crate) fn mark(&self, text: &PlainSecret) -> PlainSecret {
+        let mark = Base64UrlUnpadded::encode_string(&self.mark_of(&text.0));
+        PlainSecret(Zeroizing::new(format!("{}{mark}", *text.0)))
+    }
+
+    /// Whether this key marked the text.
+    pub(crate) fn has_marked(&self, presented: &PlainSecret) -> bool {
+        let Some((text, mark)) =
+            presented.0.len().checked_sub(MARK_CHARS).and_then(|at| presented.0.split_at_checked(at))
+        else {
+            return false;
+        };
+        let mut found = [0; MARK_BYTES];
+        let is_whole = Base64UrlUnpadded::decode(mark, &mut found).is_ok_and(|mark| mark.len() == MARK_BYTES);
+        is_whole & bool::from(found.ct_eq(&self.mark_of(text)))
+    }
+
+    fn mark_of(&self, text: &str) -> [u8; MARK_BYTES] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let whole = hmac::sign(&key, text.as_bytes());
+        let mut half = [0; MARK_BYTES];
+        half.iter_mut().zip(whole.as_ref()).for_each(|(to, from)| *to = *from);
+        half
+    }
+}
+
+/// Of a mark, and as it is written in base64url.
+const MARK_BYTES: usize = 16;
+const MARK_CHARS: usize = 22;
+
 impl HashedSecret {
     /// The hash as the store keeps it.
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -109,6 +162,12 @@ impl fmt::Debug for PlainSecret {
     }
 }
 
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(…)")
+    }
+}
+
 impl fmt::Debug for HashedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HashedSecret(…)")
@@ -130,6 +189,33 @@ mod tests {
         changed[3] ^= 1;
         assert_eq!(first.open(&changed), Err(SealError));
         assert_eq!(first.open(&[]), Err(SealError));
+    }
+
+    #[test]
+    fn a_mark_is_of_one_key_and_one_text() {
+        let [key, other] = [0; 2].map(|_| TokenKey::generate(&SystemRandom));
+        let text = PlainSecret::generate("prt_s_1.0.", &SystemRandom);
+        let marked = key.mark(&text);
+        assert!(key.has_marked(&marked) && !other.has_marked(&marked) && !key.has_marked(&text));
+        assert_eq!(marked.expose().len(), text.expose().len() + MARK_CHARS);
+        let whole = marked.expose();
+        for at in 0..whole.len() {
+            let changed = whole.char_indices().map(|(n, char)| {
+                if n != at {
+                    char
+                } else if char == 'A' {
+                    'B'
+                } else {
+                    'A'
+                }
+            });
+            assert!(!key.has_marked(&PlainSecret::presented(changed.collect::<String>())), "{at}");
+            assert!(!key.has_marked(&PlainSecret::presented(&whole[..at])), "{at}");
+        }
+        for odd in ["", "ä", &"ä".repeat(30), &format!("{whole}A"), &format!("{whole}="), &format!("A{whole}")] {
+            assert!(!key.has_marked(&PlainSecret::presented(odd)), "{odd}");
+        }
+        assert_eq!(format!("{key:?}"), "TokenKey(…)");
     }
 
     #[test]

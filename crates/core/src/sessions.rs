@@ -8,9 +8,9 @@ use crate::id::{ClientId, SessionId, Subject, UserId};
 use crate::log::{self, Change};
 use crate::mint::{self, MintError, MintRequest};
 use crate::refresh_token;
-use crate::secret::PlainSecret;
+use crate::secret::{PlainSecret, TokenKey};
 use crate::settings::Settings;
-use crate::store::{AuditEntry, RefreshToken, Service, Session, SessionOrigin, StoreError, Tx};
+use crate::store::{AuditEntry, LastUse, Service, Session, SessionOrigin, StoreError, TokenPlace, Tx};
 
 /// A person whose password was checked against the hash that was read.
 #[derive(Debug, Clone)]
@@ -71,12 +71,13 @@ pub fn open(
         scope: None,
         created_at: env.now,
         expires_at: env.now.plus(settings.session_absolute_ttl),
+        token_key: Some(TokenKey::generate(env.random)),
         ended_at: None,
         origin: new.origin,
     };
     tx.insert_session(&session)?;
-    let place = refresh_token::first_place(session.id.clone(), env.random);
-    let (refresh, until) = refresh_token::hand_out(tx, env, settings, &session, place)?;
+    let place = TokenPlace { session_id: session.id.clone(), number: 0 };
+    let (refresh, last_use) = refresh_token::hand_out(tx, env, settings, &session, place)?;
     let request = MintRequest {
         subject: Subject::User(user.id.clone()),
         client: new.client_id,
@@ -94,17 +95,17 @@ pub fn open(
         ..actor.entry("login", "ok")
     };
     tx.append_audit(&entry, env.now)?;
-    Ok(TokenSet::with_refresh(access, refresh, until, env))
+    Ok(TokenSet::with_refresh(access, refresh, last_use, env))
 }
 
-/// Whether the session can still be used; with its newest refresh token.
+/// Whether the session can still be used, as of its last use.
 ///
 /// A session keeps the epoch of its sign-in and is of no use once its person was ended after it.
 ///
 /// # Errors
 /// When the store fails.
-pub fn is_usable(tx: &dyn Tx, env: Env<'_>, session: &Session, newest: &RefreshToken) -> Result<bool, StoreError> {
-    if session.ended_at.is_some() || newest.idle_expires_at <= env.now || session.expires_at <= env.now {
+pub fn is_usable(tx: &dyn Tx, env: Env<'_>, session: &Session, last_use: &LastUse) -> Result<bool, StoreError> {
+    if session.ended_at.is_some() || last_use.idle_expires_at <= env.now || session.expires_at <= env.now {
         return Ok(false);
     }
     let user = tx.user(&session.user_id)?;

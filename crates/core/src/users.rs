@@ -227,9 +227,9 @@ pub fn change_password(
     let mut after = None;
     loop {
         let page = tx.sessions_of(id, &Page { after: after.take(), limit: 200 })?;
-        let Some(last) = page.last() else { break };
+        let Some((last, _)) = page.last() else { break };
         after = Some(last.id.to_string());
-        for session in page.iter().filter(|session| Some(&session.id) != keep) {
+        for (session, _) in page.iter().filter(|(session, _)| Some(&session.id) != keep) {
             sessions::end(tx, env, actor, "session_ended", &session.id)?;
         }
     }

@@ -70,3 +70,32 @@ mod briefly {
 
     super::conformance!(briefly);
 }
+
+/// The same with reads on the connection that writes, which keeps some rows until it writes them.
+mod in_jobs {
+    use super::{Backend, Sqlite, StoreError, Tx, sqlite, suite};
+
+    struct InJobs(Sqlite);
+
+    async fn in_jobs() -> InJobs {
+        InJobs(sqlite().await)
+    }
+
+    impl Backend for InJobs {
+        async fn read<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+            &self,
+            job: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
+        ) -> Result<T, E> {
+            self.0.store.write(move |tx| job(&*tx)).await
+        }
+
+        async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+            &self,
+            job: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        ) -> Result<T, E> {
+            self.0.store.write(job).await
+        }
+    }
+
+    super::conformance!(one at a time: in_jobs);
+}

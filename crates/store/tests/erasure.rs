@@ -41,6 +41,7 @@ fn add(tx: &mut dyn Tx, random: &dyn Random, n: u32) -> Result<UserId, StoreErro
         scope: None,
         created_at: Timestamp(1),
         expires_at: Timestamp(u64::from(u32::MAX)),
+        token_key: None,
         ended_at: None,
         origin: SessionOrigin { address: Some(format!("{mark}.example")), user_agent: Some(format!("agent {mark}")) },
     })?;

@@ -110,6 +110,7 @@ async fn a_failed_sync_fails_every_write_of_its_group() {
     assert!(!heads.has_changed().unwrap());
     assert_eq!(head(&at.store).await, 1);
     at.disk.fail_syncs(false);
+    assert_eq!(at.store.write(|tx| tx.log_state()).await.unwrap().head, 1, "what was seen in it is not kept");
     assert_eq!(at.store.write(append).await.unwrap(), 2, "and the store goes on");
     assert_eq!(at.after_loss_of_power().await.head, 2);
 }
@@ -137,9 +138,13 @@ async fn a_job_that_fails_or_panics_takes_no_other_with_it() {
             Box::new(|tx| {
                 append(tx)?;
                 append(tx)?;
+                tx.log_state()?;
                 Err(StoreError::Busy)
             }),
-            Box::new(append),
+            Box::new(|tx| {
+                let head = tx.log_state()?.head;
+                append(tx).inspect(|seq| assert_eq!(*seq, head + 1))
+            }),
             Box::new(|tx| {
                 append(tx)?;
                 panic!("as it is meant to")

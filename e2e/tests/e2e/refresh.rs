@@ -168,7 +168,6 @@ fn a_made_up_token_that_names_a_session_yields_nothing_and_ends_nothing() {
         let (live, other_secret) = second.refresh.rsplit_once('.').unwrap();
         let random = "A".repeat(secret.len());
         let session = first.refresh.split('.').next().unwrap();
-        let number = |token: &Tokens| token.refresh.split('.').nth(1).unwrap().parse::<i64>().unwrap();
         for made_up in [
             format!("{used}.{random}"),
             format!("{live}.{random}"),
@@ -176,9 +175,7 @@ fn a_made_up_token_that_names_a_session_yields_nothing_and_ends_nothing() {
             format!("{used}.{other_secret}"),
             format!("{live}."),
             format!("{used}0.{secret}"),
-            format!("{session}.{}.{secret}", number(&first) - 1),
-            format!("{session}.{}.{secret}", number(&second) + 1),
-            format!("{session}.0.{secret}"),
+            format!("{session}.2.{secret}"),
             format!("{session}.-1.{secret}"),
             format!("prt_{secret}"),
         ] {

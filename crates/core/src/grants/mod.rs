@@ -5,11 +5,11 @@ pub mod password;
 pub mod refresh;
 pub mod token_exchange;
 
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::id::ServiceId;
 use crate::mint::{MintError, UnsignedToken};
 use crate::secret::PlainSecret;
-use crate::store::{Client, GrantType, StoreError};
+use crate::store::{Client, GrantType, LastUse, StoreError};
 use crate::target::TargetError;
 
 /// What a grant yields; the access token is still to be signed.
@@ -22,8 +22,8 @@ pub struct TokenSet {
 }
 
 impl TokenSet {
-    pub(crate) fn with_refresh(access: UnsignedToken, refresh: PlainSecret, until: Timestamp, env: Env<'_>) -> Self {
-        Self { access, refresh: Some((refresh, until.since(env.now).as_secs())) }
+    pub(crate) fn with_refresh(access: UnsignedToken, refresh: PlainSecret, last_use: LastUse, env: Env<'_>) -> Self {
+        Self { access, refresh: Some((refresh, last_use.idle_expires_at.since(env.now).as_secs())) }
     }
 }
 

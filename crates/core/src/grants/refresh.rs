@@ -8,7 +8,7 @@
 
 use super::{GrantError, TokenSet, expect_allowed};
 use crate::audit::Actor;
-use crate::env::{Env, Timestamp};
+use crate::env::Env;
 use crate::id::{ClientId, ServiceId, Subject};
 use crate::mint::{self, MintRequest};
 use crate::refresh_token::{self, Found};
@@ -16,7 +16,7 @@ use crate::secret::PlainSecret;
 use crate::sessions;
 use crate::settings::Settings;
 use crate::store::{
-    AuditEntry, Client, GrantType, RefreshToken, Rotation, Service, Session, StoreError, TokenPlace, Tx,
+    AuditEntry, Client, GrantType, LastUse, RefreshToken, Rotation, Service, Session, StoreError, TokenPlace, Tx,
 };
 use crate::target::{self, Target};
 
@@ -86,7 +86,7 @@ pub fn grant(
         _ => tx.newest_refresh_token(&session.id)?,
     };
     let newest = newest.ok_or(GrantError::InvalidGrant("a session without tokens"))?;
-    if !sessions::is_usable(tx, env, &session, &newest)? {
+    if !sessions::is_usable(tx, env, &session, &newest.last_use)? {
         return Err(GrantError::InvalidGrant("the session has ended"));
     }
     let Found::Kept(token) = found else {
@@ -100,7 +100,7 @@ pub fn grant(
         };
     }
     let audience = presenter.target(tx, target)?;
-    let (successor, until) = match &token.rotation {
+    let (successor, last_use) = match &token.rotation {
         None => rotate(tx, env, settings, &session, &token, presented)?,
         Some(rotation) => match replayed(tx, env, settings, presenter, presented, &token.place, rotation)? {
             Some(successor) => (successor, touch(tx, env, settings, &session, &newest)?),
@@ -116,7 +116,7 @@ pub fn grant(
         not_after: Some(session.expires_at.unix_seconds()),
     };
     let access = mint::prepare(tx, env, settings, &request)?;
-    Ok(Refreshed::Tokens(Box::new(TokenSet::with_refresh(access, successor, until, env))))
+    Ok(Refreshed::Tokens(Box::new(TokenSet::with_refresh(access, successor, last_use, env))))
 }
 
 /// First use: the successor takes its place.
@@ -127,12 +127,14 @@ fn rotate(
     session: &Session,
     token: &RefreshToken,
     presented: &PlainSecret,
-) -> Result<(PlainSecret, Timestamp), GrantError> {
-    let (successor, until) = refresh_token::hand_out(tx, env, settings, session, token.place.next())?;
+) -> Result<(PlainSecret, LastUse), GrantError> {
+    let (successor, last_use) = refresh_token::hand_out(tx, env, settings, session, token.place.next())?;
     let sealed_successor = presented.seal(&successor).map_err(StoreError::failed)?;
-    tx.rotate_refresh_token(&token.place, &Rotation { at: env.now, sealed_successor })?;
-    refresh_token::forget_used(tx, env, settings, &token.place)?;
-    Ok((successor, until))
+    if !tx.rotate_refresh_token(&token.place, &Rotation { at: env.now, sealed_successor })? {
+        return Err(StoreError::failed(UsedMeanwhile).into());
+    }
+    refresh_token::forget_used(tx, env, settings, session, &token.place)?;
+    Ok((successor, last_use))
 }
 
 /// A later use: the same successor if the replay is an honest one, `None` if it is not.
@@ -169,8 +171,13 @@ fn touch(
     settings: &Settings,
     session: &Session,
     newest: &RefreshToken,
-) -> Result<Timestamp, GrantError> {
-    let until = refresh_token::idle_limit(env, settings, session);
-    tx.touch_refresh_token(&newest.place, env.now, until)?;
-    Ok(until)
+) -> Result<LastUse, GrantError> {
+    let last_use = refresh_token::use_now(env, settings, session);
+    tx.touch_refresh_token(&newest.place, last_use)?;
+    Ok(last_use)
 }
+
+/// A store whose transactions do not see each other has to run this one again.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the refresh token was used by another transaction meanwhile")]
+struct UsedMeanwhile;

@@ -34,7 +34,7 @@ pub use log::{Log, LogRow, LogState};
 pub use refresh_tokens::{RefreshToken, RefreshTokens, Rotation, TokenPlace};
 pub use roles::{Holder, Role, RoleGrant, Roles};
 pub use services::{Service, Services};
-pub use sessions::{Session, SessionOrigin, Sessions};
+pub use sessions::{LastUse, Session, SessionOrigin, Sessions};
 pub use users::{User, Users};
 
 /// One transaction: a snapshot to read and, where it is `&mut`, a change to commit.

@@ -1,6 +1,6 @@
 //! Refresh tokens, stored only as hashes.
 
-use super::StoreError;
+use super::{LastUse, StoreError};
 use crate::env::Timestamp;
 use crate::id::SessionId;
 use crate::secret::HashedSecret;
@@ -12,10 +12,10 @@ pub struct RefreshToken {
     pub place: TokenPlace,
     /// SHA-256 of the token.
     pub hash: HashedSecret,
-    /// When it was handed out, or handed out again.
+    /// When it was made.
     pub created_at: Timestamp,
-    /// The end of the session if it is not used before: the idle limit, never beyond the absolute one.
-    pub idle_expires_at: Timestamp,
+    /// Of its session, as long as it is the newest one.
+    pub last_use: LastUse,
     /// Set at its first use.
     pub rotation: Option<Rotation>,
 }
@@ -25,8 +25,8 @@ pub struct RefreshToken {
 pub struct TokenPlace {
     /// The session.
     pub session_id: SessionId,
-    /// The session's first has a random one, and each successor one more. Below zero are those of earlier versions, which
-    /// do not name their place.
+    /// The session's first has 0, and each successor one more. Below zero are those of earlier versions, which do not
+    /// name their place.
     pub number: i64,
 }
 
@@ -57,18 +57,11 @@ pub trait RefreshTokens {
     fn refresh_token_without_place(&self, hash: &HashedSecret) -> Result<Option<RefreshToken>, StoreError>;
     /// A new token, not yet used.
     fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), StoreError>;
-    /// Sets `created_at` and `idle_expires_at`.
-    fn touch_refresh_token(
-        &mut self,
-        place: &TokenPlace,
-        created_at: Timestamp,
-        idle_expires_at: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// Sets `last_use`.
+    fn touch_refresh_token(&mut self, place: &TokenPlace, last_use: LastUse) -> Result<(), StoreError>;
     /// Records the first use; `false` if it was used before (then nothing was written).
     fn rotate_refresh_token(&mut self, place: &TokenPlace, rotation: &Rotation) -> Result<bool, StoreError>;
-    /// Whether there are tokens of the session before and after this place.
-    fn is_amid_refresh_tokens(&self, place: &TokenPlace) -> Result<bool, StoreError>;
-    /// Forgets some of the session's oldest tokens, as far as they were used before `before`; never the first one.
+    /// Forgets some of the session's oldest tokens, as far as they were used before `before`.
     fn forget_used_refresh_tokens(&mut self, session: &SessionId, before: Timestamp) -> Result<(), StoreError>;
     /// Forgets the tokens of sessions whose absolute limit passed before `before`, and those sessions; how many
     /// sessions.

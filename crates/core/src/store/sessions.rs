@@ -3,8 +3,9 @@
 use super::{Page, StoreError};
 use crate::env::Timestamp;
 use crate::id::{ClientId, SessionId, UserId};
+use crate::secret::TokenKey;
 
-/// A person's sign-in at one client, and the family of its refresh tokens, whose newest one tells when it was last used.
+/// A person's sign-in at one client, and the family of its refresh tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// The claim `sid`.
@@ -21,6 +22,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// The absolute limit.
     pub expires_at: Timestamp,
+    /// Marks its refresh tokens; sessions of earlier versions have none.
+    pub token_key: Option<TokenKey>,
     /// Set when it was ended before its time.
     pub ended_at: Option<Timestamp>,
     /// Where it came from.
@@ -36,12 +39,21 @@ pub struct SessionOrigin {
     pub user_agent: Option<String>,
 }
 
+/// When a session was last used; its newest refresh token tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastUse {
+    /// The last refresh, or the sign-in.
+    pub at: Timestamp,
+    /// The end of the session if it is not used before: the idle limit as of then, never beyond the absolute one.
+    pub idle_expires_at: Timestamp,
+}
+
 /// Storage of [`Session`]s.
 pub trait Sessions {
     /// By id, ended ones too.
     fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// A person's sessions that were not ended, expired ones too, in order of id; `page.after` is an id.
-    fn sessions_of(&self, user: &UserId, page: &Page) -> Result<Vec<Session>, StoreError>;
+    fn sessions_of(&self, user: &UserId, page: &Page) -> Result<Vec<(Session, LastUse)>, StoreError>;
     /// A new session.
     fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
     /// Sets `ended_at`; `false` if it was ended before.

@@ -68,7 +68,7 @@ fn own_session(tx: &dyn Tx, id: &SessionId) -> Result<Option<OwnSession>, StoreE
     Ok(Some(OwnSession {
         id: id.to_string(),
         created_at: session.created_at,
-        last_used_at: newest.created_at,
-        expires_at: newest.idle_expires_at,
+        last_used_at: newest.last_use.at,
+        expires_at: newest.last_use.idle_expires_at,
     }))
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use propusk_core::env::Timestamp;
 use propusk_core::id::{SessionId, UserId};
 use propusk_core::sessions;
-use propusk_core::store::{Page, RefreshToken, Session, StoreError};
+use propusk_core::store::{LastUse, Page, Session};
 use propusk_core::users;
 use serde::Serialize;
 
@@ -36,16 +36,16 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    fn of(session: &Session, newest: &RefreshToken) -> Self {
+    fn of(session: Session, last_use: LastUse) -> Self {
         Self {
             id: session.id.to_string(),
             user_id: session.user_id.to_string(),
             client_id: session.client_id.to_string(),
             created_at: session.created_at,
-            last_used_at: newest.created_at,
-            expires_at: newest.idle_expires_at,
-            address: session.origin.address.clone(),
-            user_agent: session.origin.user_agent.clone(),
+            last_used_at: last_use.at,
+            expires_at: last_use.idle_expires_at,
+            address: session.origin.address,
+            user_agent: session.origin.user_agent,
         }
     }
 }
@@ -60,17 +60,12 @@ pub(super) async fn list(
 
 /// A page of somebody's sessions that have not run out.
 pub(crate) async fn live(app: &App, user: UserId, page: Page, pages: &Pages) -> Result<List<SessionView>, Problem> {
-    let found = app.read(move |tx, env| {
-        let sessions = tx.sessions_of(&user, &page)?.into_iter();
-        let with_newest = sessions.map(|session| Ok((tx.newest_refresh_token(&session.id)?, session)));
-        Ok::<_, StoreError>((with_newest.collect::<Result<Vec<_>, StoreError>>()?, env.now))
-    });
-    let (sessions, now) = found.await?;
-    let next = pages.page(sessions, |(_, session)| session.id.to_string())?;
-    let live = next.items.iter().filter_map(|(newest, session)| {
-        newest.as_ref().filter(|newest| newest.idle_expires_at > now).map(|newest| SessionView::of(session, newest))
-    });
-    Ok(List { items: live.collect(), next_cursor: next.next_cursor })
+    let found = app.read(move |tx, env| Ok::<_, Problem>((tx.sessions_of(&user, &page)?, env.now))).await?;
+    let (sessions, now) = found;
+    let next = pages.page(sessions, |(session, _)| session.id.to_string())?;
+    let live = next.items.into_iter().filter(|(_, last_use)| last_use.idle_expires_at > now);
+    let items = live.map(|(session, last_use)| SessionView::of(session, last_use)).collect();
+    Ok(List { items, next_cursor: next.next_cursor })
 }
 
 pub(super) async fn end_one(

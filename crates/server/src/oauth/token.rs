@@ -134,25 +134,34 @@ async fn for_subject_token(app: &App, client: Client, form: &Form, target: Targe
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use propusk_core::audit::Actor;
     use propusk_core::env::SystemRandom;
     use propusk_core::id::{SessionId, UserId};
-    use propusk_core::refresh_token;
-    use propusk_core::store::{RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, User};
+    use propusk_core::secret::TokenKey;
+    use propusk_core::store::{LastUse, RefreshToken, Session, SessionOrigin, StoreError, TokenPlace, User};
+    use propusk_core::{introspection, refresh_token, sessions};
 
     use super::*;
     use crate::demo;
 
-    async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
-        let (settings, presented) = (app.settings.clone(), presented.clone());
+    /// At one of the demo's clients.
+    async fn refresh_at(client: &str, app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
+        let (settings, presented, client) = (app.settings.clone(), presented.clone(), client.parse().unwrap());
         let refreshed = app.write(move |tx, env| {
-            let client = tx.client(&"demo-first-party".parse().unwrap())?.unwrap();
+            let client = tx.client(&client)?.unwrap();
             let target = Target { audience: Some("cars".to_owned()), resource: None };
             refresh::grant(tx, env, &settings, &Actor::system(), &Presenter::Client(client), &presented, &target)
         });
         refreshed.await
+    }
+
+    const CLIENT: &str = "demo-first-party";
+
+    async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
+        refresh_at(CLIENT, app, presented).await
     }
 
     async fn successor(app: &Arc<App>, presented: &PlainSecret) -> PlainSecret {
@@ -163,7 +172,7 @@ mod tests {
     }
 
     /// Somebody new who has signed in, with this as the first refresh token.
-    async fn signed_in(app: &Arc<App>, place: &TokenPlace, token: &PlainSecret) {
+    async fn signed_in(app: &Arc<App>, place: &TokenPlace, token_key: Option<TokenKey>, token: &PlainSecret) {
         let (place, hash, settings) = (place.clone(), token.hash(), app.settings.clone());
         let written = app.write(move |tx, env| {
             let user = UserId::generate(&SystemRandom);
@@ -180,34 +189,21 @@ mod tests {
             tx.insert_session(&Session {
                 id: place.session_id.clone(),
                 user_id: user,
-                client_id: "demo-first-party".parse().unwrap(),
+                client_id: CLIENT.parse().unwrap(),
                 epoch: tx.log_state()?.head,
                 scope: None,
                 created_at: env.now,
                 expires_at: env.now.plus(settings.session_absolute_ttl),
+                token_key,
                 ended_at: None,
                 origin: SessionOrigin::default(),
             })?;
-            let idle_expires_at = env.now.plus(settings.session_idle_ttl);
-            let token = RefreshToken { place, hash, created_at: env.now, idle_expires_at, rotation: None };
+            let last_use = LastUse { at: env.now, idle_expires_at: env.now.plus(settings.session_idle_ttl) };
+            let token = RefreshToken { place, hash, created_at: env.now, last_use, rotation: None };
             tx.insert_refresh_token(&token)?;
             Ok::<_, StoreError>(())
         });
         written.await.unwrap();
-    }
-
-    /// How many tokens of a session are kept, of the first `count`.
-    async fn kept(app: &Arc<App>, first: &TokenPlace, count: usize) -> usize {
-        let mut place = first.clone();
-        let counted = app.read(move |tx, _| {
-            let mut kept = 0;
-            for _ in 0..count {
-                kept += usize::from(tx.refresh_token(&place)?.is_some());
-                place = place.next();
-            }
-            Ok::<_, StoreError>(kept)
-        });
-        counted.await.unwrap()
     }
 
     /// Nobody has to sign in again for an upgrade.
@@ -216,7 +212,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let app = demo::tests::opened(dir.path()).await;
         let old = PlainSecret::generate(refresh_token::PREFIX, &SystemRandom);
-        signed_in(&app, &TokenPlace { session_id: SessionId::generate(&SystemRandom), number: -1 }, &old).await;
+        let place = TokenPlace { session_id: SessionId::generate(&SystemRandom), number: -1 };
+        signed_in(&app, &place, None, &old).await;
         let first = successor(&app, &old).await;
         assert!(first.expose().starts_with("prt_s_"), "the first that names its place");
         assert_eq!(successor(&app, &old).await, first, "its answer may have been lost");
@@ -225,52 +222,116 @@ mod tests {
         app.store.close().await;
     }
 
-    const USES: usize = 200;
+    /// A session without a grace window, and all its tokens after many uses; only the last one was not used.
+    struct Long {
+        session_id: SessionId,
+        tokens: Vec<PlainSecret>,
+    }
 
-    /// Uses one after the other, without a grace window; all of them, and the one that was not used.
-    async fn used(app: &Arc<App>, first: &TokenPlace) -> Vec<PlainSecret> {
-        let mut tokens = vec![refresh_token::generate(first, &SystemRandom)];
-        signed_in(app, first, &tokens[0]).await;
-        for n in 0..USES {
-            // The window ends with the millisecond.
-            let begun = crate::app::env().now;
-            while crate::app::env().now == begun {
-                tokio::task::yield_now().await;
+    const USES: usize = 100;
+
+    impl Long {
+        async fn of(app: &Arc<App>, key: Option<TokenKey>) -> Self {
+            let session_id = SessionId::generate(&SystemRandom);
+            let first = TokenPlace { session_id: session_id.clone(), number: 0 };
+            let mut tokens = vec![refresh_token::generate(&first, key.as_ref(), &SystemRandom)];
+            signed_in(app, &first, key, &tokens[0]).await;
+            for n in 0..USES {
+                // The window ends with the millisecond.
+                let begun = crate::app::env().now;
+                while crate::app::env().now == begun {
+                    tokio::task::yield_now().await;
+                }
+                tokens.push(successor(app, &tokens[n]).await);
             }
-            tokens.push(successor(app, &tokens[n]).await);
+            Self { session_id, tokens }
         }
-        tokens
+
+        /// Which are kept.
+        async fn kept(&self, app: &Arc<App>) -> Vec<usize> {
+            let session_id = self.session_id.clone();
+            let found = app.read(move |tx, _| {
+                let mut kept = Vec::new();
+                for n in 0..=USES {
+                    let place = TokenPlace { session_id: session_id.clone(), number: i64::try_from(n).unwrap() };
+                    kept.extend(tx.refresh_token(&place)?.map(|_| n));
+                }
+                Ok::<_, StoreError>(kept)
+            });
+            found.await.unwrap()
+        }
+    }
+
+    /// Whether whoever presents this at the client is taken to own a session: to end it, and to ask about it.
+    async fn is_owned(app: &Arc<App>, presented: &PlainSecret) -> [bool; 2] {
+        let (presented, issuer) = (presented.clone(), app.settings.issuer.clone());
+        let asked = app.read(move |tx, env| {
+            let client = tx.client(&CLIENT.parse().unwrap())?.unwrap();
+            let ends = sessions::of_refresh_token(tx, &presented, &client.id)?.is_some();
+            let active = introspection::refresh_token(tx, env, &issuer, &client, &presented)?.is_some();
+            Ok::<_, StoreError>([ends, active])
+        });
+        asked.await.unwrap()
+    }
+
+    async fn without_grace(dir: &Path) -> Arc<App> {
+        demo::tests::opened_with(dir, |settings| settings.refresh_grace = Duration::ZERO).await
     }
 
     #[tokio::test]
     async fn what_is_kept_of_a_session_does_not_grow_with_its_refreshes() {
         let dir = tempfile::tempdir().unwrap();
-        let app = demo::tests::opened_with(dir.path(), |settings| settings.refresh_grace = Duration::ZERO).await;
-        let first = refresh_token::first_place(SessionId::generate(&SystemRandom), &SystemRandom);
-        let tokens = used(&app, &first).await;
-        let kept = kept(&app, &first, USES + 1).await;
-        assert!((2..40).contains(&kept), "{kept} of {}", USES + 1);
-        // A used one gives a thief away, kept or not.
-        assert!(matches!(refresh(&app, &tokens[USES / 2]).await, Ok(Refreshed::FamilyEnded(_))));
-        assert!(refresh(&app, &tokens[USES]).await.is_err(), "the session has ended");
+        let app = without_grace(dir.path()).await;
+        let long = Long::of(&app, Some(TokenKey::generate(&SystemRandom))).await;
+        let kept = long.kept(&app).await;
+        assert!((2..40).contains(&kept.len()) && kept.contains(&USES), "{kept:?} of {USES}");
+        assert_eq!(is_owned(&app, &long.tokens[USES]).await, [true, true]);
+        for n in [0, 1, kept[0] - 1, kept[0], USES - 1] {
+            assert_eq!(is_owned(&app, &long.tokens[n]).await, [true, false], "{n}, of {kept:?}");
+        }
         app.store.close().await;
     }
 
-    /// Anybody who sees an access token could end its session otherwise.
+    /// As long as a token is of use to its thief, and however long after.
     #[tokio::test]
-    async fn a_session_whose_numbers_can_be_guessed_forgets_none_and_ends_for_no_guess() {
+    async fn a_used_token_ends_the_session_whether_it_is_kept_or_not_and_wherever_it_comes() {
         let dir = tempfile::tempdir().unwrap();
-        let app = demo::tests::opened_with(dir.path(), |settings| settings.refresh_grace = Duration::ZERO).await;
-        let first = TokenPlace { session_id: SessionId::generate(&SystemRandom), number: 0 };
-        let tokens = used(&app, &first).await;
-        assert_eq!(kept(&app, &first, USES + 1).await, USES + 1);
-        for number in [0, 1, 100, USES] {
-            let number = i64::try_from(number).unwrap();
-            let guess = refresh_token::generate(&TokenPlace { number, ..first.clone() }, &SystemRandom);
-            assert!(refresh(&app, &guess).await.is_err(), "{number}");
+        let app = without_grace(dir.path()).await;
+        for (n, client) in [(0, CLIENT), (0, "gateway"), (USES - 2, CLIENT), (USES - 2, "gateway")] {
+            let long = Long::of(&app, Some(TokenKey::generate(&SystemRandom))).await;
+            assert_eq!(long.kept(&app).await.contains(&n), n > 0);
+            let ended = refresh_at(client, &app, &long.tokens[n]).await;
+            assert!(matches!(ended, Ok(Refreshed::FamilyEnded(seq)) if seq > 0), "{n} {client}");
+            assert!(refresh(&app, &long.tokens[USES]).await.is_err(), "the session has ended");
         }
-        successor(&app, &tokens[USES]).await;
-        assert!(matches!(refresh(&app, &tokens[USES / 2]).await, Ok(Refreshed::FamilyEnded(_))));
+        app.store.close().await;
+    }
+
+    /// Anybody who sees an access token knows its session, and numbers can be guessed.
+    #[tokio::test]
+    async fn a_token_that_was_never_handed_out_ends_no_session_though_its_place_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = without_grace(dir.path()).await;
+        let (key, other) = (TokenKey::generate(&SystemRandom), TokenKey::generate(&SystemRandom));
+        for key in [Some(key), None] {
+            let long = Long::of(&app, key).await;
+            assert_eq!(long.kept(&app).await.len() == USES + 1, key.is_none(), "one without a key forgets none");
+            let mut made_up = Vec::new();
+            for n in [0, USES / 2, USES, USES + 1] {
+                let place = TokenPlace { session_id: long.session_id.clone(), number: i64::try_from(n).unwrap() };
+                made_up.extend([None, Some(&other)].map(|key| refresh_token::generate(&place, key, &SystemRandom)));
+            }
+            // The place of one, the rest of another.
+            let (first, second) = (long.tokens[0].expose(), long.tokens[1].expose());
+            made_up.push(PlainSecret::presented(second.replacen(".1.", ".0.", 1)));
+            made_up.push(PlainSecret::presented(format!("{first}A")));
+            made_up.push(PlainSecret::presented(&first[..first.len() - 1]));
+            for made_up in made_up {
+                assert!(refresh(&app, &made_up).await.is_err(), "{}", made_up.expose());
+                assert_eq!(is_owned(&app, &made_up).await, [false, false], "{}", made_up.expose());
+            }
+            successor(&app, &long.tokens[USES]).await;
+        }
         app.store.close().await;
     }
 }

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use propusk_core::env::Timestamp;
-use propusk_core::secret::HashedSecret;
-use propusk_core::store::{Page, StoreError};
+use propusk_core::secret::{HashedSecret, TokenKey};
+use propusk_core::store::{LastUse, Page, StoreError};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 
@@ -58,6 +58,10 @@ impl<'r> Columns<'r> {
         Ok(self.get::<Option<[u8; 32]>>()?.map(HashedSecret::from_bytes))
     }
 
+    pub(super) fn optional_token_key(&mut self) -> rusqlite::Result<Option<TokenKey>> {
+        Ok(self.get::<Option<[u8; 32]>>()?.map(TokenKey::from_bytes))
+    }
+
     /// What is kept as one of a few names.
     pub(super) fn named<T>(&mut self, what: &'static str, of: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
         let text: String = self.get()?;
@@ -78,6 +82,11 @@ impl<'r> Columns<'r> {
     {
         Ok(self.get::<List<T>>()?.0)
     }
+}
+
+/// As two columns.
+pub(super) fn last_use(columns: &mut Columns<'_>) -> rusqlite::Result<LastUse> {
+    Ok(LastUse { at: columns.time()?, idle_expires_at: columns.time()? })
 }
 
 /// A list, to be written.

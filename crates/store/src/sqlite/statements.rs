@@ -111,7 +111,6 @@ const FILES: &[File] = &[
             refresh_tokens::SELECT_WITHOUT_PLACE,
             refresh_tokens::INSERT,
             refresh_tokens::ROTATE,
-            refresh_tokens::IS_AMID,
             refresh_tokens::FORGET_USED,
             refresh_tokens::FORGET_EXPIRED,
             refresh_tokens::FORGET_EXPIRED_SESSIONS,

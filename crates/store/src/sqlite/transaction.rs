@@ -14,6 +14,7 @@ pub(super) struct SqliteTx<'c> {
     connection: &'c Connection,
     /// Not on the connections that read for long.
     kept: Option<&'c Kept>,
+    has_written_kept: bool,
     appended: Option<u64>,
     erased: bool,
 }
@@ -21,7 +22,7 @@ pub(super) struct SqliteTx<'c> {
 impl<'c> SqliteTx<'c> {
     /// Whoever begins a transaction on `connection` ends it, too.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, kept: None, appended: None, erased: false }
+        Self { connection, kept: None, has_written_kept: false, appended: None, erased: false }
     }
 
     /// One in which rows that were kept hold.
@@ -48,6 +49,11 @@ impl<'c> SqliteTx<'c> {
             Some(kept) => kept.log(read),
             None => read(),
         }
+    }
+
+    /// Whether rows of those that are kept may have been written.
+    pub(super) fn has_written_kept(&self) -> bool {
+        self.has_written_kept
     }
 
     /// The head of the log, if this raised it.
@@ -104,7 +110,8 @@ impl<'c> SqliteTx<'c> {
         self.write_apart(sql, params)
     }
 
-    fn forget_kept(&self) {
+    fn forget_kept(&mut self) {
+        self.has_written_kept = true;
         if let Some(kept) = self.kept {
             kept.forget();
         }

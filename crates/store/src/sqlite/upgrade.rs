@@ -75,7 +75,7 @@ async fn refresh_tokens_of_before_are_the_last_before_the_first() {
     let found: Vec<_> = found.await.unwrap().into_iter().map(Option::unwrap).collect();
     let places: Vec<_> = found.iter().map(|at| (at.place.session_id.as_str(), at.place.number)).collect();
     assert_eq!(places, [("s_1", -3), ("s_1", -2), ("s_1", -1), ("s_2", -1)]);
-    let last_use: Vec<_> = found.iter().skip(2).map(|at| (at.created_at.0, at.idle_expires_at.0)).collect();
+    let last_use: Vec<_> = found.iter().skip(2).map(|at| (at.last_use.at.0, at.last_use.idle_expires_at.0)).collect();
     assert_eq!(last_use, [(8, 28), (4, 24)]);
     let sealed: Vec<_> = found.into_iter().map(|at| at.rotation.map(|used| used.sealed_successor)).collect();
     assert_eq!(sealed, [Some(vec![0xAA]), Some(vec![0xBB]), None, None]);

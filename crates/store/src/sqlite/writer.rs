@@ -202,8 +202,10 @@ impl Writer<'_> {
         if matches!(keep, Ok(true)) {
             *done = Effects { head: tx.appended().or(done.head), erased: done.erased || tx.erased() };
         } else {
-            // Rows that this job wrote and read again may be among them.
-            self.kept.forget();
+            if tx.has_written_kept() {
+                // And read again.
+                self.kept.forget();
+            }
             execute(&self.connection, "ROLLBACK TO job")?;
         }
         execute(&self.connection, "RELEASE job")

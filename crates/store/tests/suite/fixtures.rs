@@ -141,6 +141,7 @@ pub(super) fn session(id: &str, of: &str) -> Session {
         scope: None,
         created_at: Timestamp(1_000),
         expires_at: Timestamp(3_000),
+        token_key: None,
         ended_at: None,
         origin: SessionOrigin::default(),
     }
@@ -151,7 +152,7 @@ pub(super) fn token(n: u8, of: &str) -> RefreshToken {
         place: place(n, of),
         hash: hash(n),
         created_at: Timestamp(n.into()),
-        idle_expires_at: Timestamp(2_000),
+        last_use: LastUse { at: Timestamp(n.into()), idle_expires_at: Timestamp(2_000) },
         rotation: None,
     }
 }

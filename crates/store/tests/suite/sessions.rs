@@ -9,6 +9,7 @@ pub(crate) async fn a_session_is_read_back_whole(store: &impl Backend) {
         epoch: 12,
         scope: Some("cars:buy".to_owned()),
         expires_at: Timestamp(4_000),
+        token_key: Some(TokenKey::from_bytes([7; 32])),
         ended_at: Some(Timestamp(2_500)),
         origin: SessionOrigin { address: Some("::1".to_owned()), user_agent: Some("Mözilla".to_owned()) },
         ..session("s_full", "u_1")
@@ -32,12 +33,36 @@ pub(crate) async fn sessions_come_in_pages_without_the_ended(store: &impl Backen
     let of = |user| {
         pages(store, move |tx, page| {
             let found = tx.sessions_of(&user_id(user), page)?;
-            Ok(found.into_iter().map(|session| session.id.to_string()).collect())
+            Ok(found.into_iter().map(|(session, _)| session.id.to_string()).collect())
         })
     };
     assert_eq!(of("u_1").await, ["s_B", "s_a", "s_d", "s_e"], "expired ones too");
     assert_eq!(of("u_2").await, ["s_x"]);
     assert_eq!(of("u_none").await, [""; 0]);
+}
+
+/// Its newest refresh token tells.
+pub(crate) async fn sessions_are_listed_with_their_last_use(store: &impl Backend) {
+    store.with_sessions(&[("s_1", "u_1"), ("s_2", "u_1")]).await;
+    let use_of = |n: u64| LastUse { at: Timestamp(n), idle_expires_at: Timestamp(n + 50) };
+    store
+        .write(move |tx| {
+            for n in [5_u8, 3] {
+                tx.insert_refresh_token(&RefreshToken { last_use: use_of(n.into()), ..token(n, "s_1") })?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    let listed = || {
+        let page = Page { after: None, limit: 9 };
+        store.read(move |tx| tx.sessions_of(&user_id("u_1"), &page))
+    };
+    let unused = LastUse { at: Timestamp(1_000), idle_expires_at: Timestamp(3_000) };
+    let [first, second] = ["s_1", "s_2"].map(|id| session(id, "u_1"));
+    assert_eq!(listed().await.unwrap(), [(first.clone(), use_of(5)), (second.clone(), unused)]);
+    store.write(move |tx| tx.touch_refresh_token(&place(5, "s_1"), use_of(9))).await.unwrap();
+    assert_eq!(listed().await.unwrap(), [(first, use_of(9)), (second, unused)]);
 }
 
 pub(crate) async fn a_session_ends_once(store: &impl Backend) {
