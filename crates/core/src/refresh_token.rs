@@ -19,7 +19,10 @@ pub const PREFIX: &str = "prt_";
 /// A new token for a place, marked if its session has a key.
 pub fn generate(place: &TokenPlace, key: Option<&TokenKey>, random: &dyn Random) -> PlainSecret {
     let token = PlainSecret::generate(&format!("{PREFIX}{}.{}.", place.session_id, place.number), random);
-    key.map_or_else(|| token.clone(), |key| key.mark(&token))
+    match key {
+        Some(key) => key.mark(&token),
+        None => token,
+    }
 }
 
 /// A new token of a session at this place, and what using the session now means for it.

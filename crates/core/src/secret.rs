@@ -112,11 +112,8 @@ impl TokenKey {
 
     /// Whether this key marked the text.
     pub(crate) fn has_marked(&self, presented: &PlainSecret) -> bool {
-        let Some((text, mark)) =
-            presented.0.len().checked_sub(MARK_CHARS).and_then(|at| presented.0.split_at_checked(at))
-        else {
-            return false;
-        };
+        let begins = presented.0.len().saturating_sub(MARK_CHARS);
+        let Some((text, mark)) = presented.0.split_at_checked(begins) else { return false };
         let mut found = [0; MARK_BYTES];
         let is_whole = Base64UrlUnpadded::decode(mark, &mut found).is_ok_and(|mark| mark.len() == MARK_BYTES);
         is_whole & bool::from(found.ct_eq(&self.mark_of(text)))

@@ -3,8 +3,8 @@
 //! A client whose answer was lost, or that refreshes in parallel, presents a token that was used before. Within
 //! the grace window it gets the same successor again, used or not; later only a client that authenticated does, and
 //! only while the successor itself was never used. Any other replay, and any by another client, means that two parties
-//! hold the token: the whole family ends. The successor is kept sealed under a key that only the presented token yields, so the database alone
-//! gives no token away.
+//! hold the token: the whole family ends. The successor is kept sealed under a key that only the presented token yields, so
+//! the database alone gives no token away.
 
 use super::{GrantError, TokenSet, expect_allowed};
 use crate::audit::Actor;
