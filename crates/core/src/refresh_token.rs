@@ -1,11 +1,11 @@
 //! The form of refresh tokens: `prt_`, the session, a number, and 256 random bits with a mark, with points between them.
 //!
 //! Session and number say where the token is kept, so that it is found beside the one before it. They are no secret
-//! (access tokens have the session as `sid`) and prove nothing: only the hash of the whole text does.
+//! (access tokens have the session as `sid`) and prove nothing: only the hash of the whole text does, as long as it is kept.
 //!
 //! Each use of a token leaves a row, and a session may be refreshed for months. A used token is of interest only because
 //! whoever presents it gives a leak away. For that its mark is enough, which only its session's key makes: a marked text
-//! that is not kept was handed out and used, so its row can be forgotten.
+//! that is kept no more, and is before the newest one, was handed out and used. So its row can be forgotten.
 
 use crate::env::{Env, Random};
 use crate::id::SessionId;
@@ -81,7 +81,13 @@ pub fn find(tx: &dyn Tx, presented: &PlainSecret) -> Result<Option<Found>, Store
         return Ok((kept.hash == hash).then_some(Found::Kept(kept)));
     }
     let key = tx.session(&place.session_id)?.and_then(|session| session.token_key);
-    Ok(key.is_some_and(|key| key.has_marked(presented)).then_some(Found::Forgotten(place.session_id)))
+    if !key.is_some_and(|key| key.has_marked(presented)) {
+        return Ok(None);
+    }
+    // A loss of power may have taken the newest ones, if the database is not told to be careful.
+    let newest = tx.newest_refresh_token(&place.session_id)?;
+    let is_used = newest.is_some_and(|newest| place.number < newest.place.number);
+    Ok(is_used.then_some(Found::Forgotten(place.session_id)))
 }
 
 /// Forgets, now and then, the tokens of a session that cannot be used any more. To be called when the token of this place is

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::env::Random;
 
-/// A secret of 256 random bits in its plain form: a prefix that names its kind, and base64url.
+/// A secret of 256 random bits in its plain form: a prefix that names its kind, base64url, and a mark if it has one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlainSecret(Zeroizing<String>);
 

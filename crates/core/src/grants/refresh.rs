@@ -99,13 +99,18 @@ pub fn grant(
             Some(_) => Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
         };
     }
-    let audience = presenter.target(tx, target)?;
-    let (successor, last_use) = match &token.rotation {
-        None => rotate(tx, env, settings, &session, &token, presented)?,
+    // Whatever else the request asks for.
+    let again = match &token.rotation {
+        None => None,
         Some(rotation) => match replayed(tx, env, settings, presenter, presented, &token.place, rotation)? {
-            Some(successor) => (successor, touch(tx, env, settings, &session, &newest)?),
+            Some(successor) => Some(successor),
             None => return Ok(Refreshed::FamilyEnded(end_family(tx, env, actor, &session)?)),
         },
+    };
+    let audience = presenter.target(tx, target)?;
+    let (successor, last_use) = match again {
+        None => rotate(tx, env, settings, &session, &token, presented)?,
+        Some(successor) => (successor, touch(tx, env, settings, &session, &newest)?),
     };
     let request = MintRequest {
         subject: Subject::User(session.user_id.clone()),

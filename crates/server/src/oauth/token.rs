@@ -147,12 +147,16 @@ mod tests {
     use super::*;
     use crate::demo;
 
-    /// At one of the demo's clients.
-    async fn refresh_at(client: &str, app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
+    /// At one of the demo's clients, for an audience.
+    async fn refresh_at(
+        [client, audience]: [&str; 2],
+        app: &Arc<App>,
+        presented: &PlainSecret,
+    ) -> Result<Refreshed, GrantError> {
         let (settings, presented, client) = (app.settings.clone(), presented.clone(), client.parse().unwrap());
+        let target = Target { audience: Some(audience.to_owned()), resource: None };
         let refreshed = app.write(move |tx, env| {
             let client = tx.client(&client)?.unwrap();
-            let target = Target { audience: Some("cars".to_owned()), resource: None };
             refresh::grant(tx, env, &settings, &Actor::system(), &Presenter::Client(client), &presented, &target)
         });
         refreshed.await
@@ -161,7 +165,7 @@ mod tests {
     const CLIENT: &str = "demo-first-party";
 
     async fn refresh(app: &Arc<App>, presented: &PlainSecret) -> Result<Refreshed, GrantError> {
-        refresh_at(CLIENT, app, presented).await
+        refresh_at([CLIENT, "cars"], app, presented).await
     }
 
     async fn successor(app: &Arc<App>, presented: &PlainSecret) -> PlainSecret {
@@ -222,7 +226,7 @@ mod tests {
         app.store.close().await;
     }
 
-    /// A session without a grace window, and all its tokens after many uses; only the last one was not used.
+    /// A session and all its tokens after many uses; only the last one was not used.
     struct Long {
         session_id: SessionId,
         tokens: Vec<PlainSecret>,
@@ -237,7 +241,7 @@ mod tests {
             let mut tokens = vec![refresh_token::generate(&first, key.as_ref(), &SystemRandom)];
             signed_in(app, &first, key, &tokens[0]).await;
             for n in 0..USES {
-                // The window ends with the millisecond.
+                // A window that is none ends with the millisecond.
                 let begun = crate::app::env().now;
                 while crate::app::env().now == begun {
                     tokio::task::yield_now().await;
@@ -297,12 +301,26 @@ mod tests {
     async fn a_used_token_ends_the_session_whether_it_is_kept_or_not_and_wherever_it_comes() {
         let dir = tempfile::tempdir().unwrap();
         let app = without_grace(dir.path()).await;
-        for (n, client) in [(0, CLIENT), (0, "gateway"), (USES - 2, CLIENT), (USES - 2, "gateway")] {
-            let long = Long::of(&app, Some(TokenKey::generate(&SystemRandom))).await;
-            assert_eq!(long.kept(&app).await.contains(&n), n > 0);
-            let ended = refresh_at(client, &app, &long.tokens[n]).await;
-            assert!(matches!(ended, Ok(Refreshed::FamilyEnded(seq)) if seq > 0), "{n} {client}");
-            assert!(refresh(&app, &long.tokens[USES]).await.is_err(), "the session has ended");
+        for n in [0, USES - 2] {
+            for at in [[CLIENT, "cars"], ["gateway", "cars"], [CLIENT, "no-such-service"]] {
+                let long = Long::of(&app, Some(TokenKey::generate(&SystemRandom))).await;
+                assert_eq!(long.kept(&app).await.contains(&n), n > 0);
+                let ended = refresh_at(at, &app, &long.tokens[n]).await;
+                assert!(matches!(ended, Ok(Refreshed::FamilyEnded(seq)) if seq > 0), "{n} {at:?}");
+                assert!(refresh(&app, &long.tokens[USES]).await.is_err(), "the session has ended");
+            }
+        }
+        app.store.close().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_forgotten_within_the_grace_window() {
+        let dir = tempfile::tempdir().unwrap();
+        let app =
+            demo::tests::opened_with(dir.path(), |settings| settings.refresh_grace = Duration::from_secs(600)).await;
+        let long = Long::of(&app, Some(TokenKey::generate(&SystemRandom))).await;
+        for n in [0, 1, USES / 2, USES - 1] {
+            assert_eq!(successor(&app, &long.tokens[n]).await, long.tokens[n + 1], "{n}");
         }
         app.store.close().await;
     }
@@ -321,6 +339,9 @@ mod tests {
                 let place = TokenPlace { session_id: long.session_id.clone(), number: i64::try_from(n).unwrap() };
                 made_up.extend([None, Some(&other)].map(|key| refresh_token::generate(&place, key, &SystemRandom)));
             }
+            // As one that was lost with the power after it was handed out.
+            let beyond = TokenPlace { session_id: long.session_id.clone(), number: i64::try_from(USES + 1).unwrap() };
+            made_up.push(refresh_token::generate(&beyond, key.as_ref(), &SystemRandom));
             // The place of one, the rest of another.
             let (first, second) = (long.tokens[0].expose(), long.tokens[1].expose());
             made_up.push(PlainSecret::presented(second.replacen(".1.", ".0.", 1)));
